@@ -1,0 +1,1 @@
+"""Scenarios and the example applications they run against."""

@@ -1,0 +1,1 @@
+"""The example applications, one per module: `uvicorn scenarios.apps.chat:app` serves one."""

@@ -1,0 +1,1 @@
+"""One bug a file; see the package above."""

@@ -1,0 +1,31 @@
+"""What every test may rely on."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.fidelity.cases import BadFile, load
+
+pytest_plugins = ["pytester"]
+
+
+def run_at_full_speed() -> None:
+    """In a forked run: it ends without saving what was measured, so measuring would only make it slow."""
+    sys.settrace(None)
+    threading.settrace(None)  # type: ignore[arg-type]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=run_at_full_speed)
+
+
+def pytest_configure() -> None:
+    """A bad file to replay is one sentence, before anything runs."""
+    try:
+        if "WSHARNESS_FIDELITY" in os.environ:
+            load(Path(os.environ["WSHARNESS_FIDELITY"]))
+    except BadFile as wrong:
+        raise pytest.UsageError(f"WSHARNESS_FIDELITY: {wrong}") from None

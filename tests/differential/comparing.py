@@ -1,0 +1,99 @@
+"""Measures cases on a real server, replays them on its profile, and says where the two differ."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from tests.differential.drawing import Case
+from tests.differential.measure import DIED, measure_all
+from tests.fidelity.replay import Seen, replay
+from wsharness.profiles import get_profile
+
+RELEASED_SINCE = {"granian": ((2, 8, 9), {"close_while_receiving": "ends it"})}
+"""What a server does otherwise from a version on, which is later than the one its profile was measured on."""
+_TOOK = re.compile(r"\(([\d.]+)s\)$")
+TOOK_ALIKE = 0.15  # seconds: a busy machine is late
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came of cases on one server."""
+
+    agreed: int
+    wrong: list[tuple[str, Seen, Seen]]
+    """Case, what the server did three times in a row, what its profile does."""
+    unstable_keys: frozenset[str] = frozenset()
+    """Cases in which the server did not do the same three times."""
+    deadly_keys: frozenset[str] = frozenset()
+    """Cases that ended the server's process three times."""
+
+    def __str__(self) -> str:
+        count = self.agreed + len(self.wrong) + len(self.unstable_keys) + len(self.deadly_keys)
+        died = f", {len(self.deadly_keys)} ended the server" if self.deadly_keys else ""
+        return f"{self.agreed}/{count} agree, {len(self.wrong)} differ, {len(self.unstable_keys)} unstable{died}"
+
+
+def compare(cases: dict[str, Case], name: str) -> Comparison:
+    """Compare every case; what disagrees is measured twice more."""
+    changes = changes_since(name)
+    replayed = {key: replay(case, name, changes=changes) for key, case in cases.items()}
+    measured = asyncio.run(measure_all(cases, name))
+    doubtful = {key: case for key, case in cases.items() if not alike(measured[key], replayed[key])}
+    if get_profile(name).poll is not None:
+        doubtful = {key: case for key, case in doubtful.items() if not _alike_some_time(measured[key], case, name)}
+    wrong = dict(doubtful)
+    for _ in range(2):
+        again = asyncio.run(measure_all(wrong, name)) if wrong else {}
+        wrong = {key: case for key, case in wrong.items() if again[key] == measured[key]}
+    deadly = frozenset(key for key in wrong if measured[key] == DIED)
+    found = [(key, measured[key], replayed[key]) for key in wrong if key not in deadly]
+    return Comparison(len(cases) - len(doubtful), found, frozenset(doubtful) - frozenset(wrong), deadly)
+
+
+def changes_since(name: str) -> dict[str, Any]:
+    """What the installed version of a server does otherwise than the one that was measured."""
+    since, changes = RELEASED_SINCE.get(name, ((), {}))
+    return changes if since and tuple(map(int, version(name).split(".")[:3])) >= since else {}
+
+
+def _alike_some_time(real: Seen, case: Case, name: str) -> bool:
+    """Whether both are the same at some time at which the server looks around and its timers fall due.
+
+    Nobody knows when it does: daphne's process has one clock of a second for both.
+    """
+    changes = [{what: part / 8} for what in ("poll_offset", "timer_lead") for part in range(8)]
+    return any(alike(real, replay(case, name, changes=change)) for change in changes)
+
+
+def alike(real: Seen, ours: Seen) -> bool:
+    """Whether both are the same, but for how long a send took."""
+    if real.client != ours.client or real.scope != ours.scope or len(real.app) != len(ours.app):
+        return False
+    return all(_same_token(*pair) for pair in zip(real.app, ours.app, strict=True))
+
+
+def _same_token(real: str, ours: str) -> bool:
+    took = [_TOOK.search(token) for token in (real, ours)]
+    if real == ours or not all(took):
+        return real == ours
+    first, second = (float(match[1]) for match in took if match)
+    return _TOOK.sub("", real) == _TOOK.sub("", ours) and abs(first - second) < TOOK_ALIKE
+
+
+def described(key: str, case: Case, want: Seen, got: Seen) -> str:
+    """One disagreement, to be read."""
+    lines = [f"--- {key}", f"  app:    {json.dumps(case['app'])}", f"  client: {json.dumps(case['client'])}"]
+    more = {name: item for name, item in case.items() if name in ("handshake", "server") and item}
+    lines += [f"  {name}: {json.dumps(item)}" for name, item in more.items()]
+    for side in ("app", "client", "scope"):
+        real, ours = getattr(want, side), getattr(got, side)
+        if real != ours:
+            lines += [f"  {side} real: {shown(real)}", f"  {side} ours: {shown(ours)}"]
+    return "\n".join(lines)
+
+
+def shown(tokens: Any) -> str:
+    return " | ".join(tokens) if isinstance(tokens, list) else repr(tokens)

@@ -1,0 +1,1 @@
+"""The same tiny app on every framework."""

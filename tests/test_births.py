@@ -1,0 +1,73 @@
+import asyncio
+
+from wsharness import Harness, births
+
+
+async def forever():
+    await asyncio.Event().wait()
+
+
+async def leaky(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    scope["task"] = asyncio.ensure_future(forever())
+    await receive()
+
+
+async def leaks(count):
+    async with Harness(leaky, lifespan="off", grace=0.05) as ws:
+        for client in await ws.connect_many(count, "/"):
+            await client.close()
+        await ws.settle()
+        before = len(asyncio.all_tasks())
+        assert before >= count
+    found = [record.event for record in ws.transcript.facts("task leaked")]
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    return found, ws
+
+
+async def test_a_leaked_task_is_told_with_where_it_was_made():
+    found, ws = await leaks(2)
+    line = leaky.__code__.co_firstlineno + 3
+    created = f"tests/test_births.py:{line} in leaky"
+    assert [fact.data["created"] for fact in found] == [created] * 2
+    assert found[0].message == f"the task forever, created at {created}, still runs"
+    [failure] = ws.result().failures
+    assert failure.message.endswith(f"; they were created at {created}")
+
+
+async def test_the_loop_is_as_before_when_the_last_harness_ended():
+    loop = asyncio.get_running_loop()
+    first, second = births.watch(loop), births.watch(loop)
+    first()
+    assert "create_task" in vars(loop)
+    second()
+    assert "create_task" not in vars(loop)
+
+
+def test_a_loop_whose_methods_cannot_be_replaced_is_left_alone():
+    births.watch(object())()
+
+
+async def test_a_task_that_no_handler_made_has_no_birthplace():
+    forget = births.watch(asyncio.get_running_loop())
+    task = asyncio.create_task(forever())
+    assert births.birthplace(task) is None
+    task.cancel()
+    forget()
+
+
+def test_only_the_users_own_code_is_a_birthplace():
+    from concurrent.futures import ThreadPoolExecutor
+
+    loop = asyncio.new_event_loop()
+    forget = births.watch(loop)
+    births.serving.set("alice")
+    with ThreadPoolExecutor(1) as pool:
+        task = pool.submit(loop.create_task, asyncio.sleep(0)).result()
+    births.serving.set("")
+    assert births.birthplace(task) is None
+    loop.run_until_complete(task)
+    forget()
+    loop.close()

@@ -1,0 +1,339 @@
+import json
+import sys
+from importlib import metadata
+
+import pytest
+
+from wsharness import checks, cli, conversations
+
+APPS = """
+import asyncio
+
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+
+async def greet(websocket):
+    await websocket.accept()
+    try:
+        name = await websocket.receive_text()
+    except Exception:
+        return
+    await websocket.send_text(str(int(name)))
+
+
+def make():
+    return Starlette(routes=[WebSocketRoute("/ws/{room:int}", greet)])
+
+
+app = make()
+bare = Starlette()
+number = 5
+
+
+async def failing(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.failed", "message": "no database"})
+
+
+async def endless(scope, receive, send):
+    await asyncio.Event().wait()
+
+
+async def closed(scope, receive, send):
+    assert scope["type"] == "websocket"
+    await receive()
+    await send({"type": "websocket.close"})
+"""
+TYPO = """\
+wsharness: 1
+name: typo
+clients: {alice: {path: /ws/1}}
+steps:
+  - alice: connect
+  - bob: {send: x}
+"""
+GREETING = """\
+wsharness: 1
+name: greeting
+clients: {alice: {path: /ws/1}}
+steps:
+  - alice: connect
+  - alice: {send: "7"}
+  - alice: {expect_close: 1006}
+"""
+
+
+@pytest.fixture
+def cli_in(tmp_path, monkeypatch, capfd):
+    """Calls the command line in a folder that holds the apps; its exit code, output and errors."""
+    name = f"apps_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / f"{name}.py").write_text(APPS)
+    monkeypatch.setattr(conversations, "CATALOGUE", conversations.CATALOGUE[:3])
+    monkeypatch.setattr(conversations._Conversations, "meetings", lambda self: ())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wsharness", *(str(a).replace("apps:", f"{name}:") for a in arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in out + err
+        return left.value.code, out, err
+
+    yield call
+    sys.modules.pop(name, None)
+
+
+QUICK = ("--runs", "0", "-n", "2")
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["nosuch_module:app"], "no module named 'nosuch_module'"),
+        (["apps:ap"], "did you mean 'app'?"),
+        (["apps:number"], "a callable; got 5"),
+        (["apps:make"], "add --factory"),
+        (["apps"], "expected MODULE:APP"),
+        (["apps:failing", "--path", "/ws"], "startup failed: no database"),
+        (["apps:endless", "--path", "/ws"], "startup did not finish"),
+        (["apps:app", "--profile", "uvicron"], "did you mean 'uvicorn'?"),
+        (["apps:app", "--header", "x"], "expected --header NAME=VALUE; got 'x'"),
+        (["apps:app", "--report", "pdf=x"], "pdf"),
+        (["apps:app", "--report", "json=nowhere/x.json"], "there is no folder 'nowhere'"),
+        (["apps:app", "-n", "0"], "expected -n with a number from 1 on"),
+        (["apps:app", "--hello", "missing.ws.yaml"], "missing.ws.yaml"),
+        (["apps:app", "--ignore", "WSH999"], "unknown check 'WSH999'"),
+        (["apps:app", "--fail-on", "never"], "expected --fail-on failure or warning; got 'never'"),
+    ],
+    ids=lambda value: "-".join(value).replace("/", "") if isinstance(value, list) else "says",
+)
+def test_a_mistake_is_one_sentence_and_exit_code_2(cli_in, arguments, words):
+    more = () if "-n" in arguments else QUICK
+    code, _, err = cli_in("check", *arguments, *more)
+    assert code == 2
+    assert words in err and len(err.strip().splitlines()) == 1
+
+
+def test_an_app_that_raises_while_it_is_imported_is_exit_code_2(cli_in, tmp_path):
+    (tmp_path / "raises_at_once.py").write_text("raise ValueError('boom')\n")
+    code, _, err = cli_in("check", "raises_at_once:app")
+    assert code == 2
+    assert "raised ValueError: boom" in err and err.count("\n") == 1
+
+
+def test_an_unknown_option_is_exit_code_2(cli_in):
+    assert cli_in("check", "apps:app", "--colour")[0] == 2
+
+
+@pytest.mark.parametrize("command", ["check", "routes"])
+def test_an_app_without_a_route_is_exit_code_5(cli_in, command):
+    code, _, err = cli_in(command, "apps:bare")
+    assert code == 5
+    assert "no WebSocket route found" in err and "--path /ws" in err
+
+
+def test_an_app_that_never_accepts_is_exit_code_5(cli_in):
+    code, out, _ = cli_in("check", "apps:closed", "--path", "/ws", *QUICK)
+    assert code == 5
+    assert "WSH304" in out
+
+
+def test_a_failure_is_exit_code_1_and_its_replay_too(cli_in, tmp_path):
+    code, out, _ = cli_in("check", "apps:app", *QUICK, "--record", "found")
+    assert code == 1
+    assert "WSH101" in out and "ValueError: invalid literal" in out
+    [file] = sorted((tmp_path / "found").glob("WSH101*"))
+    code, out, _ = cli_in("replay", file)
+    assert code == 1
+    assert "WSH101" in out
+
+
+def test_a_failure_that_does_not_show_again_is_exit_code_0(cli_in, tmp_path):
+    file = tmp_path / "old.ws.yaml"
+    name = next(tmp_path.glob("apps_*.py")).stem
+    file.write_text(GREETING + f"run: {{app: '{name}:app', expects: WSH101}}\n")
+    code, out, _ = cli_in("replay", file)
+    assert code == 0
+    assert "WSH101 did not show again" in out
+
+
+def test_what_is_ignored_is_no_failure_and_a_warning_fails_on_demand(cli_in):
+    assert cli_in("check", "apps:app", *QUICK, "--ignore", "wsh101")[0] == 0
+    assert cli_in("check", "apps:app", *QUICK, "--warn", "WSH101")[0] == 0
+    assert cli_in("check", "apps:app", *QUICK, "--warn", "WSH101", "--fail-on", "warning")[0] == 1
+
+
+def test_the_same_seed_gives_the_same_bytes(cli_in, tmp_path):
+    files = {}
+    for turn in ("a", "b"):
+        kinds = [part for kind in ("json", "junit", "html") for part in ("--report", f"{kind}={turn}.{kind}")]
+        cli_in("check", "apps:app", "--runs", "6", "-n", "2", "--seed", "3", *kinds)
+        files[turn] = [(tmp_path / f"{turn}.{kind}").read_bytes() for kind in ("json", "junit", "html")]
+    assert files["a"] == files["b"]
+    assert json.loads(files["a"][0])
+
+
+def test_a_factory_makes_the_app(cli_in):
+    assert cli_in("routes", "apps:make", "--factory")[:2] == (0, "/ws/{room}  (tried as /ws/1)\n")
+
+
+def test_a_failure_of_a_factorys_app_can_be_replayed(cli_in, tmp_path):
+    assert cli_in("check", "apps:make", "--factory", *QUICK, "--record", "found")[0] == 1
+    file = next((tmp_path / "found").glob("WSH101-*.ws.yaml"))
+    assert cli_in("replay", file)[0] == 1
+
+
+def test_an_app_whose_lifespan_fails_can_be_checked_without_it(cli_in):
+    assert "--lifespan off" in cli_in("check", "apps:failing", "--path", "/ws", *QUICK)[2]
+    assert cli_in("check", "apps:failing", "--path", "/ws", "--lifespan", "off", *QUICK)[0] != 2
+    assert "expected --lifespan auto, on or off" in cli_in("explore", "apps:failing", "--lifespan", "no")[2]
+
+
+def test_routes_show_what_is_tried(cli_in):
+    code, out, _ = cli_in("routes", "apps:app")
+    assert code == 0
+    assert "tried as /ws/1" in out
+
+
+def test_profiles_are_listed(cli_in):
+    code, out, _ = cli_in("profiles")
+    assert code == 0
+    assert {"uvicorn", "hypercorn"} <= {line.split(maxsplit=1)[0] for line in out.splitlines() if line}
+
+
+OWN = """
+import wsharness
+
+@wsharness.check
+def nobody_leaves(transcript):
+    if any(isinstance(record.event, wsharness.Closed) for record in transcript):
+        yield "somebody left"
+"""
+
+
+@pytest.mark.parametrize("command", [("check",), ("explore", "--budget", "30s")])
+@pytest.mark.parametrize("name", ["own_checks_of_a_test", "own_checks_of_a_test.py"])
+def test_checks_of_ones_own_are_named(cli_in, tmp_path, command, name):
+    (tmp_path / "own_checks_of_a_test.py").write_text(OWN)
+    options = ("--runs", "5", "-n", "2", "--checks", name, "--ignore", "WSH101", "--record", "found")
+    try:
+        code, out, _ = cli_in(*command, "apps:app", *options)
+        assert (code, "somebody left" in out) == (1, True)
+        [file] = [path for path in (tmp_path / "found").iterdir() if path.name.startswith("nobody_leaves")]
+        assert f"wsharness replay found/{file.name} --checks {name}" in out
+        checks.forget("nobody_leaves")
+        sys.modules.pop("own_checks_of_a_test")
+        assert cli_in("replay", file, "--checks", name)[0] == 1
+        assert cli_in("run", file, "--checks", name)[0] == 1
+    finally:
+        checks.forget("nobody_leaves")
+        sys.modules.pop("own_checks_of_a_test", None)
+
+
+def test_a_module_of_checks_that_is_not_there(cli_in):
+    code, _, err = cli_in("check", "apps:app", *QUICK, "--checks", "no_such_module_of_a_test")
+    assert code == 2
+    assert "no module named 'no_such_module_of_a_test'" in err
+
+
+def test_the_version(cli_in):
+    code, out, _ = cli_in("--version")
+    assert (code, out) == (0, f"wsharness {metadata.version('wsharness')}\n")
+
+
+def test_a_check_is_explained(cli_in):
+    code, out, _ = cli_in("explain", "wsh103")
+    assert code == 0
+    assert out.startswith("WSH103 busy loop (failure)\n\n")
+
+
+def test_an_unknown_check_is_not_explained(cli_in):
+    code, _, err = cli_in("explain", "WSH999")
+    assert code == 2
+    assert "known: WSH101" in err
+
+
+def test_a_mistake_in_a_scenario_has_file_line_and_column(cli_in, tmp_path):
+    (tmp_path / "typo.ws.yaml").write_text(TYPO)
+    code, _, err = cli_in("run", "typo.ws.yaml", "--app", "apps:app")
+    assert code == 2
+    assert "typo.ws.yaml:6:5: unknown client 'bob'" in err
+
+
+def test_a_scenario_runs(cli_in, tmp_path):
+    file = tmp_path / "greeting.ws.yaml"
+    file.write_text(GREETING)
+    code, out, _ = cli_in("run", file, "--app", "apps:app")
+    assert code == 1
+    assert "WSH501" in out
+    file.write_text(GREETING.replace("expect_close: 1006", 'expect: "8"').replace('"8"', "7"))
+    assert cli_in("run", file, "--app", "apps:app")[0] == 0
+
+
+def test_a_scenario_without_an_app_asks_for_it(cli_in, tmp_path):
+    (tmp_path / "greeting.ws.yaml").write_text(GREETING)
+    code, _, err = cli_in("run", "greeting.ws.yaml")
+    assert code == 2
+    assert "which app?" in err
+
+
+# explore
+
+
+@pytest.fixture
+def explore(cli_in, monkeypatch):
+    from hypothesis.database import InMemoryExampleDatabase
+
+    from wsharness import exploration
+
+    database = InMemoryExampleDatabase()
+    monkeypatch.setattr(exploration, "default_database", lambda: database)
+    return lambda *arguments: cli_in("explore", *arguments, *(() if "-n" in arguments else ("-n", "2")))
+
+
+def test_explore_finds_a_bug_and_writes_what_replays(explore, cli_in, tmp_path):
+    (tmp_path / "words.py").write_text(
+        "from pydantic import BaseModel\nEXAMPLES = ['1', 'one']\nclass Say(BaseModel):\n    n: int\n"
+    )
+    more = ("--messages", "words:EXAMPLES", "--messages", "words:Say", "--query", "a=b", "--clients", "1")
+    code, out, _ = explore("apps:app", "--runs", "40", "--report", "json=found.json", *more)
+    assert code == 1
+    assert "ValueError" in out and "in greet" in out
+    [failure] = [
+        one for one in json.loads((tmp_path / "found.json").read_text())["failures"] if one["code"] == "WSH101"
+    ]
+    assert failure["route"] == "/ws/{room}" or failure["route"] == "/ws/{room:int}"
+    [file] = [one for one in (tmp_path / "wsharness-report").iterdir() if one.name.startswith("WSH101")]
+    assert cli_in("replay", str(file))[0] == 1
+    code, out, _ = explore("apps:app", "--budget", "1ms", "--fail-on", "warning")
+    assert code == 1
+    assert "ValueError" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--runs", "0"], "expected --runs above 0; got 0; write --runs 1000"),
+        (["--budget", "0s"], "expected --budget above 0; got 0; write --budget 60s"),
+        (["--budget", "60"], "expected --budget with a unit, such as 60s or 5m; got '60'"),
+        (["--messages", "apps:nothing"], "no attribute 'nothing'"),
+        (["--messages", "apps"], "expected MODULE:NAME such as shop.messages:Say"),
+        (["--schedule", "lifo"], "did you mean 'fifo'?"),
+        (["--clients", "0"], "expected at least one client"),
+        (["--fail-on", "never"], "expected --fail-on failure or warning"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, list) else "says",
+)
+def test_mistakes_in_explore_are_one_sentence(explore, arguments, words):
+    code, _, err = explore("apps:app", *arguments)
+    assert code == 2
+    assert words in err and len(err.strip().splitlines()) == 1
+
+
+def test_explore_says_when_nothing_ran(explore):
+    assert explore("apps:bare", "--runs", "5")[0] == 5
+    assert explore("apps:closed", "--runs", "5", "--path", "/ws")[0] == 5
+    assert explore("apps:failing", "--runs", "5", "--path", "/ws")[0] == 2

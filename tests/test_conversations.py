@@ -1,0 +1,117 @@
+from wsharness.conversations import Options, conversations, joined, talking
+from wsharness.scenario.model import Verb
+from wsharness.targets import Route
+from wsharness.targets.routes import Param
+
+
+def test_conversations_begin_with_the_simplest_and_depend_on_the_seed_only():
+    route = Route("/ws/{room}", "", {})
+    cases = list(conversations(route, Options(target="x:app", runs=20)))
+    assert cases == list(conversations(route, Options(target="x:app", runs=20)))
+    assert cases != list(conversations(route, Options(target="x:app", runs=20, seed=1)))
+    assert cases[0].kind == "close" and len(cases[0].scenario.steps) == 2
+    assert sum(case.kind == "random" for case in cases) == 20
+
+
+def test_every_conversation_says_what_was_asked_for():
+    options = Options(
+        target="x:app",
+        runs=2,
+        headers=(("x-key", "1"),),
+        cookies=(("sid", "2"),),
+        query=(("q", "3"),),
+        params=(("room", "blue"),),
+        subprotocols=("chat",),
+    )
+    for case in conversations(Route("/ws/{room}", "", {}), options):
+        if case.kind == "stranger":
+            continue
+        for spec in case.scenario.clients.values():
+            assert (spec.path, spec.headers, spec.cookies) == ("/ws/blue", {"x-key": "1"}, {"sid": "2"})
+            assert (spec.query, spec.subprotocols) == ({"q": "3"}, ("chat",))
+
+
+def test_conversations_are_joined_into_one_in_which_everybody_leaves_in_between():
+    first, second = [
+        case.scenario for case in conversations(Route("/ws", "", {}), Options(target="x:app", runs=0)) if case
+    ][:2]
+    whole = joined([first, second])
+    assert whole.steps[: len(first.steps)] == first.steps
+    assert whole.steps[-len(second.steps) :] == second.steps
+    assert [step.verb for step in whole.steps[len(first.steps) : -len(second.steps)]] == [Verb.CLOSE, Verb.PAUSE]
+
+
+def test_headers_that_a_route_declares_are_filled_from_their_types():
+    params = {"x-count": Param("x-count", int, place="header"), "sid": Param("sid", str, place="cookie")}
+    case = next(conversations(Route("/ws", "", params), Options(target="x:app", headers=(("x-key", "1"),))))
+    assert case.scenario.clients["alice"].headers == {"x-count": "1", "x-key": "1"}
+    assert case.scenario.clients["alice"].cookies == {"sid": "alice"}
+
+
+def test_a_stranger_lacks_one_thing_that_was_given_or_speaks_another_protocol():
+    options = Options(
+        target="x:app", query=(("token", "t"), ("room", "r")), cookies=(("sid", "2"),), subprotocols=("chat",)
+    )
+    specs = [
+        case.scenario.clients["alice"]
+        for case in conversations(Route("/ws", "", {}), options)
+        if case.kind == "stranger"
+    ]
+    assert [dict(spec.query) for spec in specs[:3]] == [{"room": "r"}, {"token": "t"}, {"token": "t", "room": "r"}]
+    assert specs[2].cookies == {}
+    assert specs[3].query == {"token": "x", "room": "x"}
+    assert [spec.subprotocols for spec in specs[4:]] == [(), ("no-such-protocol",)]
+
+
+JOIN = '{"type": "join", "from": "ann", "to": "bob"}'
+
+
+def said(options):
+    cases = conversations(Route("/ws", "", {}), options)
+    return [(case.kind, step.value) for case in cases for step in case.scenario.steps if step.verb is Verb.SEND]
+
+
+def test_what_an_app_understands_is_said_in_every_kind_of_conversation_and_nearly_said():
+    messages = said(Options(target="x:app", runs=30, messages=(JOIN,)))
+    assert {"close", "payloads", "drop beside others", "all at once", "random"} <= {
+        kind for kind, value in messages if value == JOIN
+    }
+    values = [value for _, value in messages]
+    assert '{"type": "join", "from": "ann"}' in values
+    assert '{"type": "join", "from": "bob", "to": "ann"}' in values
+
+
+def test_what_is_no_object_is_said_as_it_is():
+    values = {
+        value for kind, value in said(Options(target="x:app", runs=60, messages=("go", "[1]"))) if kind == "random"
+    }
+    assert {"go", "[1]"} <= values
+
+
+def test_one_talks_and_another_listens():
+    case = talking(Route("/ws", "", {}), JOIN, Options(target="x:app"))
+    assert [step.client for step in case.scenario.steps if step.verb is Verb.SEND] == ["alice", "alice"]
+    assert list(case.scenario.clients) == ["alice", "bob"]
+
+
+ROOM = Route("/ws/{room}/{user}", "", {"room": Param("room"), "user": Param("user")})
+
+
+def paths_of(case):
+    return [spec.path for spec in case.scenario.clients.values()]
+
+
+def test_clients_meet_apart_in_one_room_and_as_one_user():
+    cases = list(conversations(ROOM, Options(target="x:app", runs=40)))
+    apart, room = ["/ws/alice/alice", "/ws/bob/bob"], ["/ws/alice/alice", "/ws/alice/bob"]
+    for kind in ("at the same time", "random"):
+        met = [paths_of(case) for case in cases if case.kind == kind and len(paths_of(case)) == 2]
+        assert all(paths in met for paths in (apart, room, ["/ws/alice/alice"] * 2))
+
+
+def test_what_was_given_or_has_one_value_is_shared_anyway():
+    given = Options(target="x:app", runs=0, params=(("room", "blue"), ("user", "me")))
+    fixed = Route("/ws/{kind}", "", {"kind": Param("kind", limits={"choices": ["a", "b"]})})
+    alone = len(list(conversations(Route("/ws"), Options(target="x:app", runs=0))))
+    assert len(list(conversations(ROOM, given))) == alone
+    assert len(list(conversations(fixed, Options(target="x:app", runs=0)))) == alone

@@ -1,0 +1,250 @@
+import asyncio
+import time
+
+import pytest
+from hypothesis.database import InMemoryExampleDatabase
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
+
+from tests import rooms
+from wsharness import comparisons, exploration
+from wsharness.errors import NoRouteError, UsageError
+from wsharness.exploration import Options, explore
+from wsharness.scenario.loading import loads
+from wsharness.simulation import simulate
+
+MEMBERS = []
+COUNT = {"total": 0, "visits": 0}
+
+
+def serve(handler, *paths):
+    return Starlette(routes=[WebSocketRoute(path, handler) for path in paths or ("/ws",)])
+
+
+async def talk(websocket, answer):
+    await websocket.accept()
+    try:
+        while True:
+            await answer(await websocket.receive_text())
+    except WebSocketDisconnect:
+        pass
+
+
+async def echo(websocket):
+    await talk(websocket, websocket.send_text)
+
+
+async def chat(websocket):
+    """Keeps its members in its module, and dead ones among them."""
+    MEMBERS.append(websocket)
+
+    async def answer(text):
+        for member in MEMBERS:
+            await member.send_text(text)
+
+    await talk(websocket, answer)
+
+
+async def nobody_hears(websocket):
+    await websocket.accept()
+    text = await websocket.receive_text()
+    if "Z" in text:
+        raise ValueError("Z is no letter")
+
+
+async def counter(websocket):
+    """Alice and bob lose no visit in asyncio's own order."""
+    COUNT["visits"] += 1
+    for _ in range(0 if websocket.path_params["who"] == "alice" else 3):
+        await asyncio.sleep(0)
+    before = COUNT["total"]
+    await asyncio.sleep(0)
+    COUNT["total"] = before + 1
+    await websocket.accept()
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+    assert COUNT["total"] == COUNT["visits"]
+
+
+async def careful(websocket):
+    await websocket.accept()
+    while (await websocket.receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def look(app, database=None, **options):
+    options.setdefault("runs", 60)
+    return explore(app, Options(target="shop:app", parallel=2, **options), database)
+
+
+def test_each_bug_is_found_once_small_and_replays():
+    report = look(serve(chat, "/ws/{room}"))
+    assert MEMBERS == []
+    crashes = [failure for failure in report.failures if failure.code == "WSH101"]
+    assert len({failure.key for failure in report.failures}) == len(report.failures)
+    assert crashes
+    for failure in crashes:
+        [scenario] = loads(failure.scenario)
+        assert len(scenario.steps) <= 6
+        assert (scenario.run.app, scenario.run.expects, failure.route) == ("shop:app", "WSH101", "/ws/{room}")
+        assert scenario.name == "unhandled exception on /ws/{room}"
+        MEMBERS.clear()
+        assert failure.key in {again.key for again in simulate(scenario, serve(chat, "/ws/{room}")).failures}
+    MEMBERS.clear()
+    [case] = report.cases
+    assert (case.name, case.route, case.runs) == ("explored", "/ws/{room}", 60)
+    assert "WSH101" in case.codes
+
+
+def test_a_sound_app_has_no_failure():
+    report = look(serve(echo))
+    assert {failure.code for failure in report.failures} <= {"WSH112"}
+    assert report.counts["failures"] == 0
+
+
+def test_a_known_failure_comes_back_first():
+    database = InMemoryExampleDatabase()
+    first = look(serve(nobody_hears), database, messages=("Z",))
+    assert [failure.code for failure in first.failures if failure.severity == "failure"] == ["WSH101"]
+    again = look(serve(nobody_hears), database, runs=1)
+    assert {one.scenario for one in again.failures} >= {one.scenario for one in first.failures}
+
+
+def test_what_does_not_come_back_is_forgotten():
+    database = InMemoryExampleDatabase()
+    look(serve(nobody_hears), database, messages=("Z",))
+    key = b"wsharness explore shop:app"
+    database.save(key, b"nonsense")
+    database.save(key, b"\xff")
+    assert len(list(database.fetch(key))) >= 3
+    assert look(serve(careful), database, runs=1).failures == []
+    assert list(database.fetch(key)) == []
+
+
+def test_a_failure_of_another_order_has_few_deviations():
+    report = look(serve(counter, "/{who}"), runs=150, faults=False, clients=2)
+    [failure] = [one for one in report.failures if one.kind == "AssertionError"]
+    [scenario] = loads(failure.scenario)
+    assert len(scenario.steps) <= 3
+    assert scenario.run.schedule == "fifo" or len(scenario.run.schedule) <= 4
+
+
+def test_the_same_seed_finds_the_same():
+    first, second = (look(serve(nobody_hears), messages=("Z",), runs=60) for _ in range(2))
+    assert [one.scenario for one in first.failures] == [one.scenario for one in second.failures]
+
+
+def test_models_and_schedules_are_used():
+    class Say(BaseModel):
+        letter: str
+
+    report = look(serve(nobody_hears), messages=(Say,), schedule="fifo", runs=30, faults=False)
+    for failure in report.failures:
+        [scenario] = loads(failure.scenario)
+        assert scenario.run.schedule == "fifo"
+
+
+def test_a_budget_of_time_ends_it():
+    began = time.monotonic()
+    report = look(serve(echo), runs=None, budget=0.5)
+    assert time.monotonic() - began < 60
+    assert report.counts["runs"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"runs": 0}, "expected --runs above 0; got 0; write --runs 1000"),
+        ({"budget": 0.0}, "expected --budget above 0; got 0; write --budget 60s"),
+        ({"budget": -1.0}, "expected --budget above 0; got -1"),
+        ({"profile": "uvicom"}, "did you mean 'uvicorn'"),
+        ({"schedule": "rand"}, "did you mean 'random'"),
+        ({"ignore": ("WSH999",)}, "unknown check 'WSH999'"),
+    ],
+)
+def test_mistakes_are_said_before_anything_runs(options, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        look(serve(echo), **options)
+
+
+def test_an_app_without_routes():
+    with pytest.raises(NoRouteError, match="no WebSocket route found in 'shop:app'; name one with --path /ws"):
+        look(Starlette())
+
+
+def test_a_route_that_nobody_can_enter_is_said_to_be_unreached():
+    async def closed(websocket):
+        await websocket.close()
+
+    report = look(serve(closed), runs=20, faults=False)
+    assert [failure.code for failure in report.failures if failure.code == "WSH304"] == ["WSH304"]
+
+
+def test_warnings_and_ignored_codes():
+    report = look(serve(nobody_hears), messages=("Z",), warn=("WSH101",), ignore=("WSH112",))
+    assert ("WSH101", "warning") in {(one.code, one.severity) for one in report.failures}
+    assert "WSH112" not in {one.code for one in report.failures}
+
+
+def test_a_run_that_hangs_is_a_busy_loop(monkeypatch):
+    monkeypatch.setattr(exploration, "CHUNK", 3)
+
+    async def hang(websocket):
+        await websocket.accept()
+        if await websocket.receive_text() == "Z":
+            while True:  # the watchdog would find it; what is in C it does not
+                time.sleep(1)
+
+    report = look(serve(hang), messages=("Z",), runs=10, limit=0.5, faults=False, schedule="fifo")
+    assert "WSH103" in {failure.code for failure in report.failures}
+
+
+def test_the_database_is_hypothesis_own():
+    from hypothesis import settings
+
+    assert type(exploration.default_database()) is type(settings.default.database)
+
+
+def test_every_servers_behaviour_can_be_explored():
+    report = look(serve(nobody_hears), messages=("Z",), profile="all", runs=60, faults=False)
+    [failure] = [one for one in report.failures if one.code == "WSH101" and one.kind == "ValueError"]
+    [scenario] = loads(failure.scenario)
+    assert scenario.run.profile == failure.profile != "all"
+    assert report.profile == "all"
+
+
+@pytest.fixture
+def few_runs(monkeypatch):
+    """A finding need not become small."""
+    monkeypatch.setattr(comparisons, "PATIENCE", 2)
+
+
+def test_what_no_single_run_shows_is_found_and_comes_back(few_runs):
+    database = InMemoryExampleDatabase()
+    report = look(rooms.LateHistory().app(), database, runs=4)
+    [failure] = [one for one in report.failures if one.code == "WSH303"]
+    [scenario] = loads(failure.scenario)
+    assert (scenario.run.expects, scenario.run.app, failure.route) == ("WSH303", "shop:app", "/ws")
+    assert "which alice sent, never comes to carol" in failure.message
+    again = look(rooms.LateHistory().app(), database, runs=1, schedule="fifo")
+    assert [one.scenario for one in again.failures if one.code == "WSH303"] == [failure.scenario]
+    look(rooms.History().app(), database, runs=1, schedule="fifo")
+    forgotten = look(rooms.LateHistory().app(), database, runs=1, schedule="fifo")
+    assert "WSH303" not in {one.code for one in forgotten.failures}
+
+
+def test_examples_and_models_race(few_runs):
+    class Say(BaseModel):
+        letter: str
+
+    report = look(rooms.Hasty().app(), messages=(Say, {"a": "b"}, b"x"), runs=1)
+    [failure] = [one for one in report.failures if one.code == "WSH303"]
+    assert "letter" in failure.scenario
+
+
+def test_a_seed_that_gives_two_transcripts_is_a_failure(few_runs):
+    report = look(rooms.Timed().app(), runs=1, schedule="fifo", messages=("hello",))
+    [failure] = [one for one in report.failures if one.code == "WSH401"]
+    assert (failure.severity, failure.route) == ("failure", "/ws")

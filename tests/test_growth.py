@@ -1,0 +1,119 @@
+import weakref
+
+import pytest
+
+from tests.bugs import load
+from wsharness import simulate
+from wsharness.conversations import Options, conversations, many_comings
+from wsharness.growth import FEW, sizes
+from wsharness.targets import Route
+
+ROUTE = Route("/ws", "", {})
+OPTIONS = Options(target="x:app", runs=0, messages=('{"number": 1, "text": "hi"}',))
+
+
+def case(kind):
+    return next(case for case in conversations(ROUTE, OPTIONS) if case.kind == kind)
+
+
+def run(app, scenario):
+    return simulate(scenario, app, memory=True)
+
+
+def codes(result):
+    return {failure.code for failure in result.failures}
+
+
+def test_a_queue_without_a_limit_and_one_with():
+    scenario = case("slow reader").scenario
+    bug = load("unbounded_queue")
+    [failure] = [one for one in run(bug.broken(), scenario).failures if one.code == "WSH108"]
+    assert "entries wait for carol" in failure.message and "deque, " in failure.message
+    assert codes(run(bug.correct(), scenario)) == set()
+
+
+def test_one_slow_reader_and_what_waits_for_it():
+    scenario = case("slow reader").scenario
+    bug = load("slow_reader")
+    [failure] = [one for one in run(bug.broken(), scenario).failures if one.code == "WSH301"]
+    assert "bob" in failure.message and any("show" in frame.function for frame in failure.stack)
+    assert "WSH301" not in codes(run(bug.correct(), scenario))
+
+
+def test_what_grows_with_every_connection():
+    bug = load("state_grows")
+    few = run(bug.broken(), case("comings and goings").scenario)
+    assert any(few.transcript.facts("grows")) and codes(few) == set()
+    [failure] = run(bug.broken(), many_comings(ROUTE, OPTIONS).scenario).failures
+    assert failure.code == "WSH111" and ".transcripts in bare.app" in failure.message
+    assert not any(run(bug.correct(), case("comings and goings").scenario).transcript.facts("grows"))
+
+
+@pytest.mark.parametrize("name", ["cancellation_swallowed", "disconnect_ignored"])
+def test_tasks_that_never_end_are_not_told_of_as_lists_of_tasks(name):
+    result = run(load(name).broken(), many_comings(ROUTE, OPTIONS).scenario)
+    assert "WSH102" in codes(result)
+    assert "WSH111" not in codes(result)
+
+
+@pytest.mark.parametrize("limit", [10, 200])
+def test_what_has_a_limit_does_not_grow(limit):
+    last = []
+
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        await send({"type": "websocket.accept"})
+        last.append(len(last))
+        del last[:-limit]
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    assert codes(run(app, many_comings(ROUTE, OPTIONS).scenario)) == set()
+
+
+def test_garbage_does_not_grow():
+    visits = weakref.WeakSet()
+
+    class Visit:
+        def __init__(self):
+            self.me = self  # only the garbage collector takes it away
+            visits.add(self)
+
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        Visit()
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    assert codes(run(app, many_comings(ROUTE, OPTIONS).scenario)) == set()
+
+
+def test_handshakes_without_an_answer_are_not_told_at_length(monkeypatch):
+    async def app(scope, receive, send):
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    monkeypatch.setattr("wsharness.harness.Harness.explain", None)
+    result = simulate(case("comings and goings").scenario, app, lifespan="off")
+    assert codes(result) == {"WSH109"}
+
+
+def test_without_stalls_and_many_connections_nothing_is_measured(monkeypatch):
+    monkeypatch.setattr("wsharness.growth.sizes", None)
+    run(load("state_grows").correct(), next(conversations(ROUTE, OPTIONS)).scenario)
+    assert FEW > 1
+
+
+def test_sizes_see_what_the_garbage_collector_does_not_track():
+    class Shop:
+        pass
+
+    shop = Shop()
+    shop.prices = {"tea": 2, "milk": 1}
+    found = sizes()
+    assert found[id(shop.prices)][0] == 2

@@ -1,0 +1,154 @@
+"""The house rules that a reader relies on, kept by the build."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("wsharness", "wsharness_pytest")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+CODE = sorted([*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")])
+MAX_FILE = 600
+MAX_FUNCTION = 50
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+APP = (
+    "tests/app/test_parity.py",
+    "applications declarations decorators dependencies exception_handlers exceptions fields "
+    "inclusion params routers routing security solving",
+)
+TESTED_IN = {
+    **{f"wsharness/app/{part}.py": APP[0] for part in APP[1].split()},
+    **{
+        f"wsharness/app/{part}.py": "tests/app/test_reexports.py"
+        for part in "background datastructures requests responses staticfiles testclient middleware/__init__ "
+        "middleware/cors middleware/gzip middleware/httpsredirect middleware/trustedhost security/utils".split()
+    },
+    **{
+        f"wsharness/app/security/{part}.py": "tests/app/test_security.py"
+        for part in ("__init__", "api_key", "base", "http", "oauth2", "open_id_connect_url")
+    },
+    "wsharness/answering.py": "tests/test_fidelity.py",
+    "wsharness/closing.py": "tests/test_fidelity.py",
+    "wsharness/endpoint.py": "tests/test_fidelity.py",
+    "wsharness/deployed.py": "tests/test_wire.py",
+    "wsharness/frames.py": "tests/test_fidelity.py",
+    "wsharness/inprocess.py": "tests/test_harness.py",
+    "wsharness/probes.py": "tests/test_simulation.py",
+    "wsharness/profiles.py": "tests/test_fidelity.py",
+    "wsharness/runtime.py": "tests/test_plugin.py",
+    "wsharness/scenario/loading.py": "tests/test_patterns.py",
+    "wsharness/scenario/nodes.py": "tests/test_plugin.py",
+    "wsharness/scenario/run_info.py": "tests/scenario/test_model.py",
+    "wsharness/scenario/steps.py": "tests/scenario/test_model.py",
+    "wsharness/scenario/values.py": "tests/scenario/test_model.py",
+    "wsharness/scenario/writing.py": "tests/scenario/test_model.py",
+    "wsharness/scope.py": "tests/test_fidelity.py",
+    "wsharness/server.py": "tests/test_fidelity.py",
+    "wsharness/shapes.py": "tests/test_fidelity.py",
+    "wsharness/stopping.py": "tests/test_loop.py",
+    "wsharness/watchdog.py": "tests/test_loop.py",
+}
+"""Modules that are parts of one behaviour, and the file that tests it."""
+
+
+NAMED_BY_FASTAPI = {"wsharness/app/security/utils.py"}
+"""Modules whose names code that moves over imports."""
+
+
+def own_test(module: Path) -> Path:
+    """wsharness/x.py is tested by tests/test_x.py, wsharness/scenario/y.py by tests/scenario/test_y.py."""
+    inside = module.relative_to(ROOT).relative_to(module.relative_to(ROOT).parts[0])
+    return ROOT / "tests" / inside.with_name(f"test_{module.stem.strip('_')}.py")
+
+
+def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    return (function.end_lineno or function.lineno) - function.lineno + 1
+
+
+def python(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def imported_by(statement: str, *suspects: str) -> set[str]:
+    """Which of the suspects a fresh interpreter has imported after the statement."""
+    code = f"import sys; {statement}; print(*(name for name in {suspects!r} if name in sys.modules))"
+    return set(python("-c", code).split())
+
+
+def test_there_is_something_to_look_at() -> None:
+    assert len(MODULES) > 10
+
+
+@pytest.mark.parametrize("module", MODULES, ids=name)
+def test_a_module_says_in_one_line_what_it_is(module: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(module.read_text()))
+    assert docstring, "the module has no docstring"
+    first, _, rest = docstring.partition("\n")
+    assert first.strip(), "the docstring begins with an empty line"
+    assert not rest or rest.startswith("\n"), "the docstring's first sentence takes more than its first line"
+
+
+@pytest.mark.parametrize("module", [path for path in MODULES if path.stem != "__init__"], ids=name)
+def test_a_module_has_its_own_test_file(module: Path) -> None:
+    elsewhere = TESTED_IN.get(name(module))
+    found = own_test(module).exists() or (elsewhere is not None and (ROOT / elsewhere).exists())
+    assert found, f"expected {name(own_test(module))} to test {name(module)}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_files_and_functions_stay_short(path: Path) -> None:
+    source = path.read_text()
+    assert len(source.splitlines()) <= MAX_FILE
+    long = {node.name: length(node) for node in functions(ast.parse(source)) if length(node) > MAX_FUNCTION}
+    assert not long, f"functions of more than {MAX_FUNCTION} lines: {long}"
+
+
+@pytest.mark.parametrize("path", CODE, ids=name)
+def test_folders_say_what_is_in_them(path: Path) -> None:
+    if name(path) in NAMED_BY_FASTAPI:
+        return
+    assert not {"utils", "core", "common", "helpers", "misc"} & {*path.relative_to(ROOT).with_suffix("").parts}
+
+
+def test_import_wsharness_is_light() -> None:
+    heavy = ("hypothesis", "pytest", "websockets", "faker", "time_machine", "typer", "rich", "trio")
+    assert imported_by("import wsharness", *heavy) == set()
+
+
+def test_pytest_starts_without_wsharness() -> None:
+    assert imported_by("import wsharness_pytest.plugin", "wsharness", "hypothesis", "ruamel.yaml") == set()
+
+
+def test_pytest_does_not_import_wsharness_where_it_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "test_plain.py").write_text("import sys\ndef test(): assert 'wsharness' not in sys.modules\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    plugin = ("-p", "wsharness_pytest.plugin", "-p", "no:wsharness")
+    assert "1 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, str(tmp_path))
+
+
+def test_the_page_on_architecture_shows_the_layers_that_the_build_keeps() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    modules = {path.stem for path in (ROOT / "wsharness").iterdir()}
+    kept = ([name.strip(" ()") for name in layer.split("|")] for layer in layers)
+    shown = (" | ".join(name for name in names if name in modules) for names in kept)
+    assert (
+        "```text\n" + "\n".join(line for line in shown if line) + "\n```" in (ROOT / "docs/architecture.md").read_text()
+    )

@@ -1,0 +1,135 @@
+"""What cannot work is a sentence that says what to write instead."""
+
+import pytest
+
+from tests.nested import CONFTEST
+from tests.nested import run as run
+
+WRONG_APP = "import pytest\n@pytest.fixture\n{}def ws_app():\n    {}\n"
+GIVEN = "from hypothesis import given, strategies as st\n@given(x=st.none())\n"
+MARK = "import pytest\n@pytest.mark.simulated\n"
+
+
+@pytest.mark.parametrize(
+    ("test", "sentence"),
+    [
+        ("def test_x(ws):\n    pass\n", "make it `async def`, or ask for ws_sync"),
+        ("async def test_x(ws_sync):\n    pass\n", "ask for ws and await its verbs"),
+        (GIVEN + "async def test_x(ws, x):\n    pass\n", "simulate(scenario, app) or `async with Harness(app) as ws:`"),
+        (GIVEN + "def test_x(ws_sync, x):\n    pass\n", "but ws_sync lives once"),
+        (GIVEN + "def test_x(ws_factory, x):\n    pass\n", "but ws_factory lives once"),
+        (GIVEN.replace("@", MARK + "@") + "async def test_x(x):\n    pass\n", "call simulate(...)"),
+        (MARK + "def test_x():\n    pass\n", "neither async nor with ws_sync"),
+        (
+            "import pytest, unittest\n@pytest.mark.usefixtures('ws')\n"
+            "class TestX(unittest.IsolatedAsyncioTestCase):\n    async def test_x(self):\n        pass\n",
+            "which takes no ws",
+        ),
+        ("async def test_x(ws_factory):\n    ws_factory(3)\n", "expected an ASGI app"),
+        ("async def test_x(ws_factory):\n    ws_factory(profile='hypercron')\n", "did you mean 'hypercorn'?"),
+        ("async def test_x(ws_factory):\n    ws_factory(timeuot=3)\n", "unexpected keyword argument 'timeuot'"),
+    ],
+)
+def test_misuse_is_a_sentence(test, sentence, run):
+    out = run(test)
+    assert sentence in out and "/wsharness/" not in out, out
+
+
+def test_an_async_fixture_of_a_simulated_test_is_refused_by_name(run):
+    test = (
+        "import pytest\n@pytest.fixture\nasync def db():\n    return 1\n"
+        + MARK
+        + "async def test_x(ws, db):\n    pass\n"
+    )
+    out = run(test, "use:asyncio", "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+    assert "its async fixture 'db' lives on another event loop" in out, out
+
+
+@pytest.mark.parametrize(
+    ("conftest", "sentence"),
+    [
+        ("", "def ws_app():"),
+        (WRONG_APP.format("", "pass"), "expected ws_app to return an app; got None; end it with `return app`"),
+        (WRONG_APP.format("", "return 3"), "expected an ASGI app, a callable"),
+        (WRONG_APP.format("", "return make()\nasync def make(): pass"), "write it as `def ws_app():`, not `async def`"),
+        (
+            WRONG_APP.format("", "return make()\nasync def make(): yield"),
+            "write it as `def ws_app():`, not `async def`",
+        ),
+    ],
+)
+def test_a_wrong_ws_app_is_a_sentence(conftest, sentence, run):
+    out = run("async def test_x(ws):\n    pass\n", conftest=conftest)
+    assert sentence in out and "/wsharness/" not in out, out
+
+
+def test_the_app_may_be_named_on_the_command_line(run, pytester):
+    pytester.makepyfile(shop_app=CONFTEST)
+    pytester.syspathinsert()
+    test = "async def test_x(ws):\n    await ws.connect('/')\n"
+    assert "1 passed" in run(test, "--ws-app=shop_app:app", conftest="")
+    assert "shop_app" in run(test, "--ws-app=shop_app:ap", conftest="")
+
+
+def test_a_url_is_an_app_too(run):
+    test = "def test_x(ws_factory):\n    ws = ws_factory('ws://127.0.0.1:1')\n    assert ws._harness.is_deployed\n"
+    assert "1 passed" in run(test, "--ws-profile=daphne")
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("    await ws.aclose()\n    await client.expect()\n", "the harness has ended"),
+        ("    await ws.aclose()\n    await ws.connect('/')\n", "the harness has ended"),
+        ("    await asyncio.gather(client.expect(), client.expect())\n", "already waits"),
+        ("    await asyncio.to_thread(lambda: asyncio.run(client.expect()))\n", "another event loop"),
+        ("    await asyncio.to_thread(lambda: asyncio.run(ws.connect_many(1, '/')))\n", "another event loop"),
+    ],
+)
+def test_a_wait_that_cannot_end_is_a_sentence(body, sentence, run):
+    out = run("import asyncio\nasync def test_x(ws):\n    client = await ws.connect('/')\n" + body)
+    assert sentence in out and "_host.runtime" not in out, out
+
+
+def test_what_goes_wrong_as_harnesses_end_is_told_once_each(run):
+    conftest = CONFTEST.replace("while (event", "raise ValueError(scope['path'])\n    while (event")
+    test = """
+    async def test_x(ws_factory):
+        for path in "/a", "/b":
+            try:
+                await ws_factory(raise_app_exceptions=True).connect(path)
+            except ValueError:
+                pass
+        {}
+    """
+    out = run(test.format("pass"), conftest=conftest)
+    assert "1 failed" in out and "ValueError: /b" in out and "also, in the app: ValueError: /a" in out, out
+    out = run(test.format("assert not 'this'"), conftest=conftest)
+    told = out.partition("short test summary")[0]  # a wide terminal's summary repeats it
+    assert "AssertionError" in told and told.count("also, in the app") == 2, out
+
+
+def test_an_error_of_the_shutdown_does_not_hide_the_tests_own(run):
+    conftest = CONFTEST.replace("lifespan.shutdown.complete", "lifespan.shutdown.failed")
+    test = "async def test_x(ws):\n    await ws.connect('/')\n    {}\n"
+    assert "TargetError" in run(test.format("pass"), conftest=conftest)
+    out = run(test.format("assert not 'this'"), conftest=conftest)
+    assert "AssertionError" in out and "also, as the harness ended: TargetError" in out, out
+
+
+def test_simulated_on_trio(run):
+    test = """
+    import pytest, random, trio
+    @pytest.fixture
+    def anyio_backend():
+        return "trio"
+    @pytest.mark.simulated(seed=3{})
+    async def test_x(ws, anyio_backend):
+        client = await ws.connect("/")
+        await trio.sleep(3600)
+        await client.send("x")
+        await client.expect("x")
+        print(random.random())
+    """
+    assert "1 passed" in run(test.format(""))
+    assert "leave out the schedule" in run(test.format(", schedule='random'"))

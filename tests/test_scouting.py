@@ -1,0 +1,80 @@
+import json
+
+import pytest
+
+from tests.bugs import load
+from wsharness.conversations import Options
+from wsharness.scouting import as_text, scout, sight, talking, with_messages
+from wsharness.targets import Route
+
+ROUTE = Route("/ws", "", {})
+OPTIONS = Options(target="x:app", parallel=2)
+
+
+@pytest.mark.parametrize(
+    "name, key, values",
+    [
+        ("missing_key", "op", {"insert", "delete"}),
+        ("send_after_close", "type", {"bye"}),
+        ("unhashable_type", "command", {"on", "off", "dim"}),
+        ("check_then_act", "seat", {1}),
+    ],
+)
+def test_the_words_of_an_app_are_found_in_its_source(name, key, values):
+    messages = [json.loads(text) for text in scout(load(name).broken(), ROUTE, OPTIONS) if text.startswith("{")]
+    assert values <= {message.get(key) for message in messages}
+
+
+def test_what_is_given_comes_first_and_the_same_app_gives_the_same():
+    app = load("missing_key").broken()
+    found = with_messages(app, ROUTE, Options(target="x:app", messages=("given",))).messages
+    assert found[0] == "given" and len(found) > 1
+    assert with_messages(app, ROUTE, Options(target="x:app", messages=("given",), parallel=3)).messages == found
+
+
+def test_a_sighting_says_where_a_message_led_and_who_heard_of_it():
+    app = load("dead_connection").broken()
+    message = '{"type": "say", "text": "hi"}'
+    seen = sight(app, talking(ROUTE, message, OPTIONS), message, OPTIONS)
+    assert seen.heard > 0 and not seen.busy and any("hi" in text for text in seen.said)
+    assert {file.rpartition("/")[2] for file, _ in seen.functions} >= {"dead_connection.py", "messages.py"}
+    assert len(seen.lines) > len(seen.functions)
+
+
+async def needs_keys(scope, receive, send):
+    """Its keys are nowhere to be read: only its KeyErrors tell."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    await send({"type": "websocket.accept"})
+    event = await receive()
+    wanted = json.loads("".join(chr(code) for code in (91, 34, 113, 34, 93)))
+    try:
+        message = json.loads(event.get("text") or "x")
+    except ValueError:
+        message = None
+    if isinstance(message, dict):
+        for key in wanted:
+            message.__getitem__(key)
+        await send({"type": "websocket.send", "text": "deep"})
+    await send({"type": "websocket.close"})
+
+
+def test_a_key_that_was_missed_is_added():
+    messages = scout(needs_keys, ROUTE, OPTIONS)
+    assert any('"q"' in text for text in messages)
+
+
+async def spins(scope, receive, send):
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    while True:
+        pass
+
+
+def test_an_app_that_turns_for_ever_is_not_asked_on():
+    assert len(scout(spins, ROUTE, Options(target="x:app", limit=20.0))) <= 2
+
+
+def test_messages_are_text():
+    assert as_text({"a": 1}) == '{"a": 1}' and as_text("hi") == "hi"

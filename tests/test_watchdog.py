@@ -1,0 +1,188 @@
+import os
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from wsharness import watchdog as watchdog_module
+from wsharness.watchdog import IDLE_POLLS, Watchdog, cpu_clock
+
+
+class Stopped(BaseException):
+    pass
+
+
+class Work:
+    def __init__(self):
+        self.turns = 0
+        self.at_own_work = False
+        self.frames = []
+
+    def interrupt(self, frame, *, blocked=False):
+        self.frames.append(frame.f_code.co_name)
+        self.blocked = blocked
+        return Stopped
+
+
+def compute(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_code_without_a_turn_is_stopped_where_it_is():
+    work = Work()
+    with pytest.raises(Stopped), Watchdog().watching(work, 0.1):
+        compute(20)
+    assert work.frames[0] == "compute"
+
+
+def test_it_is_stopped_again_if_it_goes_on():
+    work = Work()
+    with pytest.raises(Stopped), Watchdog().watching(work, 0.1):
+        try:
+            compute(20)
+        except Stopped:
+            compute(20)
+    assert len(work.frames) == 2
+
+
+def test_turns_put_it_off():
+    work = Work()
+    with Watchdog().watching(work, 0.5):
+        for _ in range(20):
+            compute(0.05)
+            work.turns += 1
+    assert work.frames == []
+
+
+def test_waiting_is_no_computing():
+    work = Work()
+    with Watchdog().watching(work, 0.2):
+        time.sleep(0.5)
+    assert work.frames == []
+
+
+def wait_for_sleep():
+    time.sleep(60)
+
+
+def wait_for_lock():
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+
+
+def wait_for_pipe():
+    os.read(os.pipe()[0], 1)
+
+
+@pytest.mark.parametrize("wait", [wait_for_sleep, wait_for_lock, wait_for_pipe])
+def test_a_step_that_waits_for_something_outside_is_stopped_where_it_waits(wait):
+    work = Work()
+    before = signal.getsignal(signal.SIGURG)
+    with pytest.raises(Stopped), Watchdog().watching(work, 0.05):
+        wait()
+    assert work.blocked
+    assert work.frames == [wait.__name__]
+    assert signal.getsignal(signal.SIGURG) is before
+
+
+def test_a_debugger_may_wait_for_its_user():
+    work = Work()
+    waits = compile("def waits(): time.sleep(0.6)", "/usr/lib/python3/pdb.py", "exec")
+    names = {"time": time}
+    exec(waits, names)
+    with Watchdog().watching(work, 0.05):
+        names["waits"]()
+    assert work.frames == []
+
+
+def test_the_harness_own_work_does_not_count():
+    watchdog = Watchdog()
+    work = Work()
+    with watchdog.watching(work, 0.1):
+        with watchdog_module.own_work(work):
+            compute(0.5)
+    assert work.frames == []
+
+
+def test_each_thread_is_watched_by_its_own_clock():
+    stopped = []
+
+    def busy():
+        try:
+            with watchdog.watching(Work(), 0.1):
+                compute(20)
+        except Stopped:
+            stopped.append(True)
+
+    watchdog = Watchdog()
+    work = Work()
+    thread = threading.Thread(target=busy)
+    with watchdog.watching(work, 0.1):
+        thread.start()
+        thread.join(30)
+    assert stopped == [True]
+    assert work.frames == []
+
+
+def test_an_exception_not_raised_yet_is_taken_back(monkeypatch):
+    raised = []
+    really = watchdog_module._raise_in
+
+    def late(ident, error):
+        raised.append(error)
+        if error is not Stopped:
+            really(ident, error)
+
+    monkeypatch.setattr(watchdog_module, "_raise_in", late)
+    watchdog = Watchdog()
+    with watchdog.watching(Work(), 0.05):
+        compute(1)
+    assert raised[0] is Stopped
+    assert raised[-1] is watchdog_module._TakenBack
+
+
+def test_one_thread_serves_all_runs_and_sleeps_between():
+    watchdog = Watchdog()
+    for _ in range(50):
+        with watchdog.watching(Work(), 5):
+            pass
+    assert sum(thread is watchdog._thread for thread in threading.enumerate()) == 1
+    assert IDLE_POLLS < 100
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_a_forked_process_has_its_own(tmp_path):
+    import subprocess
+
+    script = """
+import os, warnings
+warnings.simplefilter("ignore")
+from wsharness.watchdog import watchdog
+class Stopped(BaseException): pass
+class Work:
+    turns = 0
+    at_own_work = False
+    def interrupt(self, frame, blocked): return Stopped
+with watchdog.watching(Work(), 5): pass
+pid = os.fork()
+if pid == 0:
+    try:
+        with watchdog.watching(Work(), 0.1):
+            for _ in range(10**9): pass
+    except Stopped:
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "7"
+
+
+def test_without_thread_clocks_the_process_clock_serves(monkeypatch):
+    monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
+    assert cpu_clock(threading.get_ident()) is time.process_time

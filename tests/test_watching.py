@@ -1,0 +1,204 @@
+import asyncio
+import logging
+
+import falcon.asgi
+import pytest
+from fastapi import FastAPI, WebSocket, WebSocketException
+from starlette.applications import Starlette
+from starlette.endpoints import WebSocketEndpoint
+from starlette.routing import WebSocketRoute
+
+from tests.bugs import load
+from wsharness import simulate
+from wsharness.errors import ConnectionRejected, WebSocketError
+
+
+def run(app, *messages, path="/ws"):
+    async def drive(ws):
+        client = await ws.connect(path)
+        for message in messages:
+            await client.send(message)
+        await ws.settle()
+
+    return simulate(drive, app)
+
+
+def codes(result):
+    return [failure.code for failure in result.failures if failure.code != "WSH501"]
+
+
+def bare(*events):
+    """An app that sends these events, whatever becomes of them, and waits for its client to leave."""
+
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        for event in events:
+            try:
+                await send(event)
+            except Exception:
+                logging.getLogger("shop").exception("not sent")
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+
+    return app
+
+
+ACCEPT, CLOSE = {"type": "websocket.accept"}, {"type": "websocket.close"}
+
+
+@pytest.mark.parametrize(
+    "events, code",
+    [
+        ([ACCEPT, {"type": "websocket.send"}], "WSH201"),
+        ([ACCEPT, {"type": "websocket.send", "text": 5}], "WSH201"),
+        ([ACCEPT, ACCEPT], "WSH201"),
+        ([ACCEPT, CLOSE, CLOSE], "WSH202"),
+        ([ACCEPT, {**CLOSE, "code": 1006}], "WSH203"),
+        ([ACCEPT, {**CLOSE, "reason": "x" * 124}], "WSH203"),
+        ([ACCEPT, {"type": "websocket.send", "text": "\ud800"}], "WSH204"),
+        ([{**CLOSE, "code": 4401}], "WSH205"),
+    ],
+)
+def test_a_rule_that_is_broken_is_said_with_the_place(events, code):
+    result = run(bare(*events))
+    [failure] = [failure for failure in result.failures if failure.code == code]
+    assert failure.frame.file.endswith("test_watching.py") and failure.frame.function.endswith("app")
+    assert "WSH101" not in codes(result)
+
+
+def test_what_the_server_raises_for_a_broken_rule_is_reported_as_that_and_no_second_time():
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        await send(ACCEPT)
+        await send({"type": "websocket.send", "text": "\ud800"})
+
+    assert codes(run(app)) == ["WSH204"]
+
+
+def test_a_close_code_that_the_framework_chose_is_not_held_against_the_app():
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def refuses(websocket: WebSocket):
+        raise WebSocketException(4401)
+
+    result = run(app)
+    assert codes(result) == [] and isinstance(result.error, ConnectionRejected)
+
+
+def test_a_handler_that_returns_from_an_open_connection():
+    async def app(scope, receive, send):
+        if scope["type"] == "websocket":
+            await receive()
+            await send(ACCEPT)
+
+    assert codes(run(app)) == ["WSH206"]
+    assert codes(run(bare(ACCEPT))) == codes(run(bare(ACCEPT, CLOSE))) == []
+
+
+@pytest.mark.parametrize(
+    "name, message, exception",
+    [
+        ("unhashable_type", {"command": []}, "TypeError"),
+        ("division_by_count", {"type": "vote", "stars": None}, "ZeroDivisionError"),
+        ("top_level_list", [], "AttributeError"),
+    ],
+)
+def test_what_a_framework_catches_is_an_exception_like_any_other(name, message, exception):
+    """Litestar closes with 4500, Quart logs and closes with 1000, Falcon closes with 1011."""
+    bug = load(name)
+    result = run(bug.broken(), message)
+    [crash] = [failure for failure in result.failures if failure.code == "WSH101"]
+    assert (crash.kind, crash.frame.function.rpartition(".")[2]) == (exception, bug.FUNCTION)
+    assert codes(run(bug.correct(), message)) == []
+
+
+def test_what_the_app_itself_logs_or_answers_has_been_handled():
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        await send(ACCEPT)
+        try:
+            raise KeyError("x")
+        except KeyError:
+            logging.getLogger("shop").exception("oh")
+            await send({**CLOSE, "code": 1011})
+
+    assert codes(run(app)) == []
+
+
+def test_a_handshake_answered_with_500():
+    async def app(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 503, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b""})
+
+    result = run(app)
+    assert codes(result) == ["WSH302"] and isinstance(result.error, WebSocketError)
+
+
+class Echo:
+    async def on_websocket(self, request, websocket):
+        await websocket.accept()
+        await websocket.send_text(await websocket.receive_text())
+
+
+class Endpoint(WebSocketEndpoint):
+    encoding = "text"
+
+
+def served_by_falcon():
+    app = falcon.asgi.App()
+    app.add_route("/ws", Echo())
+    return app
+
+
+@pytest.mark.parametrize(
+    "app",
+    [served_by_falcon(), Starlette(routes=[WebSocketRoute("/ws", Endpoint)])],
+    ids=["falcon", "starlette"],
+)
+def test_a_message_of_the_other_kind_is_told_in_whatever_words_the_framework_refuses_it(app):
+    assert codes(run(app, b"\0")) == ["WSH112"]
+
+
+async def late(scope, receive, send):
+    """Closes with the code of its client's end, after it."""
+    await receive()
+    await send(ACCEPT)
+    code = (await receive())["code"]
+    await send({"type": "websocket.close", "code": code})
+
+
+def test_a_close_of_what_is_gone_is_not_judged_by_its_code():
+    async def leave(ws):
+        await (await ws.connect("/ws")).drop()
+
+    assert codes(simulate(leave, late, lifespan="off")) in ([], ["WSH106"])
+
+
+async def ask_elsewhere(scope, receive, send):
+    await receive()
+    await send(ACCEPT)
+    try:
+        await asyncio.open_connection("127.0.0.1", 9)
+    except Exception as error:
+        raise ConnectionError("no answer from the database") from error
+
+
+def test_what_a_simulation_refuses_is_no_crash_of_the_app():
+    [failure] = [one for one in simulate(visit, ask_elsewhere, lifespan="off").failures if one.code != "WSH501"]
+    assert (failure.code, failure.severity) == ("WSH305", "warning")
+    assert "no room for a socket" in failure.message
+
+
+async def visit(ws):
+    await ws.connect("/ws")
+    await ws.settle()

@@ -1,0 +1,5 @@
+"""Starlette's CORSMiddleware, under the name FastAPI has for the module."""
+
+from starlette.middleware.cors import CORSMiddleware
+
+__all__ = ["CORSMiddleware"]

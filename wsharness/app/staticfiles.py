@@ -1,0 +1,5 @@
+"""Starlette's static files, under the name FastAPI has for them."""
+
+from starlette.staticfiles import StaticFiles
+
+__all__ = ["StaticFiles"]

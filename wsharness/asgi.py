@@ -1,0 +1,10 @@
+"""ASGI's own vocabulary: the types between a server and an application."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+Scope: TypeAlias = MutableMapping[str, Any]
+ASGIEvent: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[ASGIEvent]]
+Send: TypeAlias = Callable[[ASGIEvent], Awaitable[None]]
+App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[Any]]

@@ -1,0 +1,323 @@
+"""The conversations that `wsharness check` tries on a route, the simplest first."""
+
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Any
+
+from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses
+from wsharness.scenario.entry import Entry
+from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
+from wsharness.targets import Route, varying
+
+NAMES = ("alice", "bob", "carol")
+SMALL_TALK = ("hello", '{"type": "message", "action": "ping", "text": "hi"}')
+FEW = 3  # messages of those that are known, for what is tried with each
+STALL = 61.803  # virtual seconds without reading; no whole number, so that nothing else happens at its end
+HOURS = 2 * 3600.0
+MOST_PAIRS = 6
+MANY_MESSAGES = 600
+FEW_VISITS, MANY_VISITS = 40, 1200
+SETTLE = 0.05  # virtual seconds between two steps that shall not race
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user may say about a check."""
+
+    target: str
+    app_dir: str | None = None
+    factory: bool = False
+    lifespan: str | None = None
+    """As in a scenario's `run`: auto, on or off."""
+    paths: tuple[str, ...] = ()
+    profile: str = "uvicorn"
+    seed: int = 0
+    runs: int = 200
+    """Random conversations per route, beside the systematic ones."""
+    schedule: str = "random"
+    headers: tuple[tuple[str, str], ...] = ()
+    cookies: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    params: tuple[tuple[str, str], ...] = ()
+    subprotocols: tuple[str, ...] = ()
+    hello: tuple[Step, ...] = ()
+    messages: tuple[str, ...] = ()
+    """What the app understands, as far as is known."""
+    parallel: int = 1
+    ignore: tuple[str, ...] = ()
+    warn: tuple[str, ...] = ()
+    limit: float = 30.0
+    """Real seconds after which one run is ended from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One conversation to try: which kind it is, and under which schedule and seed."""
+
+    kind: str
+    scenario: Scenario
+    seed: int = 0
+    schedule: str | dict[int, int] = "fifo"
+
+
+def run_info_of(options: Options, **how: Any) -> RunInfo:
+    """How the options say that a scenario is run; `how` adds its seed and schedule."""
+    return RunInfo(
+        expects=ANY_CHECK,
+        app=options.target,
+        app_dir=options.app_dir,
+        factory=options.factory,
+        lifespan=options.lifespan,
+        profile=options.profile,
+        **how,
+    )
+
+
+def entry_of(options: Options) -> Entry:
+    """What every client brings along."""
+    return Entry(
+        headers=dict(options.headers),
+        cookies=dict(options.cookies),
+        query=dict(options.query),
+        params=dict(options.params),
+        subprotocols=options.subprotocols,
+        hello=options.hello,
+    )
+
+
+def conversations(route: Route, options: Options) -> Iterator[Case]:
+    """Everything that is tried on one route, the simplest first."""
+    make = _Conversations(route, options)
+    yield from make.leaving()
+    yield from make.strangers()
+    yield from make.payloads()
+    yield from make.together(make.meetings)
+    yield from make.random(options.runs)
+    yield from make.together(make.stalls)
+    yield make.comings(FEW_VISITS)
+
+
+def many_comings(route: Route, options: Options) -> Case:
+    """So many visits that what still grows has no limit."""
+    return _Conversations(route, options).comings(MANY_VISITS)
+
+
+def talking(route: Route, message: str, options: Options) -> Case:
+    """One client says something twice while another listens."""
+    make = _Conversations(route, options)
+    return make.case("talking", [*make.enter("alice", "bob"), _send("alice", message), _pause()] * 2)
+
+
+ENDS: tuple[tuple[str, Verb, Any], ...] = (
+    ("close", Verb.CLOSE, None),
+    ("close 1001", Verb.CLOSE, {"code": 1001}),
+    ("close 4001", Verb.CLOSE, {"code": 4001, "reason": "bye"}),
+    ("drop", Verb.DROP, None),
+)
+
+
+def joined(scenarios: Sequence[Scenario]) -> Scenario:
+    """Conversations one after another as one: after each, its clients leave."""
+    clients: dict[str, ClientSpec] = {}
+    steps: list[Step] = []
+    for number, scenario in enumerate(scenarios, 1):
+        clients |= scenario.clients
+        steps += scenario.steps
+        if number < len(scenarios):
+            steps += [*(Step(client=name, verb=Verb.CLOSE) for name in scenario.clients), _pause()]
+    return replace(scenarios[-1], clients=clients, steps=tuple(steps))
+
+
+@dataclass(slots=True)
+class _Conversations:
+    route: Route
+    options: Options
+    _random: random.Random = field(init=False)
+    _talk_of: tuple[str, ...] = field(init=False)
+    _varying: tuple[str, ...] = field(init=False)
+    _near: dict[str, list[Payload]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._talk_of = self.options.messages[:FEW] or SMALL_TALK
+        self._varying = varying(self.route, dict((*self.options.params, *self.options.query)))
+        self._random = random.Random(f"{self.options.seed} {self.route.path}")  # noqa: S311 (no secret)
+
+    def case(self, kind: str, steps: Iterable[Step], **how: Any) -> Case:
+        """A case of the clients its steps name."""
+        steps = tuple(steps)
+        names = [name for name in NAMES if any(step.client == name for step in steps)]
+        clients = {name: self._client(number) for number, name in enumerate(names, 1)}
+        scenario = Scenario(
+            name=f"{kind} on {self.route.path}", clients=clients, steps=steps, run=run_info_of(self.options, **how)
+        )
+        return Case(kind, scenario, **how)
+
+    def _client(self, number: int, shared: Sequence[str] = ()) -> ClientSpec:
+        return entry_of(self.options).client(self.route, number, shared)
+
+    def enter(self, *names: str) -> list[Step]:
+        """Connect clients and say what must be said first."""
+        steps = []
+        for name in names:
+            steps.append(Step(client=name, verb=Verb.CONNECT))
+            steps += [replace(step, client=name) for step in self.options.hello]
+        return [*steps, _pause()]
+
+    def leaving(self) -> Iterator[Case]:
+        """One client leaves in every way at every step."""
+        for how, verb, value in ENDS:
+            end = Step(client="alice", verb=verb, value=value)
+            enter = self.enter("alice")
+            yield self.case(how, [*enter[:-1], end])
+            yield self.case(how, [*enter, end])
+            for talk in self._talk_of:
+                said = Step(client="alice", verb=Verb.SEND, value=talk)
+                yield self.case(how, [*enter, said, end])
+                yield self.case(how, [*enter, said, _pause(), end])
+                yield self.case(how, [*enter, said, said, said, _pause(), end])
+        again = [*self.enter("alice"), Step(client="alice", verb=Verb.DROP), _pause()]
+        yield self.case("drop", again * 3)
+
+    def payloads(self) -> Iterator[Case]:
+        """One client sends each of the catalogue's payloads and near misses, then something harmless."""
+        near = [miss for message in self._talk_of for miss in near_misses(message)] if self.options.messages else []
+        for payload in (*CATALOGUE, *near):
+            steps = [*self.enter("alice"), _send("alice", payload.data), _pause()]
+            steps += [_send("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE)]
+            yield self.case("payloads", steps)
+
+    def together(self, make: Callable[[], Iterator[Case]]) -> Iterator[Case]:
+        """Cases of clients with parameters of their own; then with the first shared, often a room; then alike."""
+        yield from make()
+        for shared in dict.fromkeys((self._varying[:1], self._varying)):
+            if shared:
+                yield from (self._sharing(case, shared) for case in make())
+
+    def _sharing(self, case: Case, shared: Sequence[str]) -> Case:
+        """The same case with one value of these parameters for all clients."""
+        clients = {name: self._client(number, shared) for number, name in enumerate(case.scenario.clients, 1)}
+        return replace(case, scenario=replace(case.scenario, clients=clients))
+
+    def meetings(self) -> Iterator[Case]:
+        """Two or three clients: one ends while others speak, in every order."""
+        for talk in self._talk_of:
+            for how, verb, value in (ENDS[0], ENDS[3]):
+                end = Step(client="bob", verb=verb, value=value)
+                say = _send("alice", talk)
+                for names in (NAMES[:2], NAMES):
+                    for middle in ([end, say], [say, end], [end, _pause(), say], [say, _pause(), end]):
+                        yield self.case(f"{how} beside others", [*self.enter(*names), *middle, _pause(), say])
+        for talk in self._talk_of:
+            for answer in (talk, *_exchanged(talk)):
+                both = [_send("alice", talk), _send("bob", answer), _pause()]
+                yield self.case("at the same time", [*self.enter(*NAMES[:2]), *both])
+        for _, verb, value in (ENDS[0], ENDS[3]):
+            ends = [Step(client=name, verb=verb, value=value) for name in NAMES]
+            yield self.case("all at once", [*self.enter(*NAMES), *ends])
+            yield self.case("all at once", [*self.enter(*NAMES), *reversed(ends)])
+            yield self.case("all at once", [*self.enter(*NAMES), _send("alice", self._talk_of[0]), *ends])
+
+    def stalls(self) -> Iterator[Case]:
+        """One client does not read while another speaks and a third listens."""
+        stall = Step(client="carol", verb=Verb.STALL, value={"full": True})
+        resume = Step(client="carol", verb=Verb.RESUME)
+        for talk in self._talk_of:
+            speak = [_send("alice", talk)] * MANY_MESSAGES
+            wait = Step(client=None, verb=Verb.PAUSE, value=STALL)
+            steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
+            yield self.case("slow reader", steps)
+
+    def comings(self, count: int) -> Case:
+        """One client comes and goes, again and again; then nothing for hours, and once more."""
+        enter = self.enter("alice")
+        visit = [*enter, Step(client="alice", verb=Verb.CLOSE), _pause()]
+        hours = Step(client=None, verb=Verb.PAUSE, value=HOURS)
+        return self.case("comings and goings", [*(visit * count), hours, *visit])
+
+    def random(self, count: int) -> Iterator[Case]:
+        """Random conversations of one to three clients, every second under a random schedule."""
+        for number in range(count):
+            seed = self.options.seed + number
+            schedule = self.options.schedule if number % 2 else "fifo"
+            shared = [name for name in self._varying if self._random.random() < 0.5]  # noqa: PLR2004
+            yield self._sharing(self.case("random", self._talk(), seed=seed, schedule=schedule), shared)
+
+    def _talk(self) -> list[Step]:
+        draw = self._random
+        names = NAMES[: draw.choice((1, 2, 2, 3, 3))]
+        steps = self.enter(*names)
+        here = set(names)
+        for _ in range(draw.randint(2, 9)):
+            name = draw.choice(names)
+            steps += self._act(name, here)
+            if draw.random() < 0.3:  # noqa: PLR2004 (often enough that some steps race and some do not)
+                steps.append(_pause())
+        return steps
+
+    def _act(self, name: str, here: set[str]) -> list[Step]:
+        draw = self._random
+        if name not in here:
+            here.add(name)
+            return self.enter(name)[:-1]
+        if draw.random() < 0.6:  # noqa: PLR2004 (more talk than leaving)
+            return [_send(name, self._say())]
+        here.discard(name)
+        _, verb, value = draw.choice(ENDS)
+        return [Step(client=name, verb=verb, value=value)]
+
+    def _say(self) -> str | bytes:
+        """Mostly what is understood, as it is or nearly so."""
+        draw = self._random
+        known = self.options.messages or SMALL_TALK
+        which = draw.random()
+        if which < 0.7:  # noqa: PLR2004 (deep conversations need many good messages in a row)
+            return draw.choice(known)
+        if which < 0.8:  # noqa: PLR2004
+            good = draw.choice(known)
+            return draw.choice(_exchanged(good) or [good])
+        if which < 0.9:  # noqa: PLR2004
+            return draw.choice(self._misses(draw.choice(known))).data
+        return draw.choice(SMOKE).data
+
+    def _misses(self, message: str) -> list[Payload]:
+        if message not in self._near:
+            self._near[message] = list(near_misses(message))
+        return self._near[message]
+
+    def strangers(self) -> Iterator[Case]:
+        """One client lacks something that was given; one offers a subprotocol nobody knows."""
+        knows = self.case("stranger", self.enter("alice")).scenario
+        spec = knows.clients["alice"]
+        others = [spec.merged({place: {name: None}}) for place in _GIVEN for name in getattr(spec, place)]
+        others += [replace(spec, query=dict.fromkeys(spec.query, "x"))] if spec.query else []
+        others += [replace(spec, subprotocols=names) for names in _STRANGE if names != spec.subprotocols]
+        for other in others:
+            yield Case("stranger", replace(knows, clients={"alice": other}))
+
+
+def _exchanged(message: str) -> list[str]:
+    """An object with the values of two keys of one type exchanged: what was from one to another goes back."""
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(value, dict):
+        return []
+    pairs = [(one, other) for one, other in combinations(value, 2) if type(value[one]) is type(value[other])]
+    return [json.dumps({**value, one: value[other], other: value[one]}) for one, other in pairs[:MOST_PAIRS]]
+
+
+_GIVEN = ("query", "headers", "cookies")
+_STRANGE: tuple[tuple[str, ...], ...] = ((), ("no-such-protocol",))
+
+
+def _send(client: str, data: str | bytes) -> Step:
+    verb = Verb.SEND if isinstance(data, str) else Verb.SEND_BYTES
+    return Step(client=client, verb=verb, value=data)
+
+
+def _pause() -> Step:
+    return Step(client=None, verb=Verb.PAUSE, value=SETTLE)

@@ -1,0 +1,343 @@
+"""Exploration: many conversations in many orders until a budget is spent; each bug once, small, and replayable."""
+
+import itertools
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeAlias
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.database import ExampleDatabase
+
+from wsharness import checks, comparisons, shrinking, strategies
+from wsharness.asgi import App
+from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
+from wsharness.profiles import PROFILES, get_profile
+from wsharness.races import Races
+from wsharness.results import CaseResult, Failure, Report
+from wsharness.scenario.entry import Entry
+from wsharness.scenario.loading import loads
+from wsharness.scenario.model import ANY_CHECK, RunInfo, Scenario, to_yaml
+from wsharness.scheduling import make_schedule
+from wsharness.shrinking import Outcome, loose_key
+from wsharness.simulation import simulate, warm_up
+from wsharness.targets import Route, route_of
+from wsharness.vocabulary import messages_of_model
+from wsharness.workers import Hung, run_all
+
+BATCH = 100  # conversations that Hypothesis draws at a time
+CHUNK = 25  # runs that share a process while they show nothing
+BUDGET = 60.0
+PATIENCE = 20.0  # real seconds to shrink one failure
+
+Bug: TypeAlias = tuple[str, str, str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user may say about an exploration."""
+
+    target: str = ""
+    """MODULE:APP, for the scenarios it writes and the database."""
+    app_dir: str | None = None
+    factory: bool = False
+    lifespan: str | None = None
+    """As in a scenario's `run`: auto, on or off."""
+    paths: tuple[str, ...] = ()
+    profile: str = "uvicorn"
+    """A server's, or "all": one after another."""
+    seed: int = 0
+    runs: int | None = None
+    budget: float | None = None
+    """Real seconds; without `runs` and `budget` it is a minute, with both whatever is spent first."""
+    schedule: str = "random"
+    """The orders that are tried beside asyncio's own."""
+    clients: int = 3
+    steps: int = strategies.STEPS
+    messages: tuple[Any, ...] = ()
+    faults: bool = True
+    entry: Entry = field(default_factory=Entry)
+    parallel: int = 1
+    ignore: tuple[str, ...] = ()
+    warn: tuple[str, ...] = ()
+    limit: float = 30.0
+    """Real seconds after which a process is ended from outside."""
+
+
+def explore(app: App, options: Options, database: ExampleDatabase | None = None) -> Report:
+    """Look for failures until the budget is spent; known ones, from the database, come back first.
+
+    The app must not have run in this process: every run that counts starts in a copy of it.
+    """
+    _check(options)
+    explorer = _Explorer(app, options, database)
+    explorer.recall()
+    explorer.search()
+    return explorer.report()
+
+
+def default_database() -> ExampleDatabase | None:
+    """Hypothesis' own: the folder .hypothesis, unless its settings say otherwise."""
+    return settings.default.database if settings.default is not None else None
+
+
+def _check(options: Options) -> None:
+    for name, value, example in (("budget", options.budget, "60s"), ("runs", options.runs, "1000")):
+        if value is not None and value <= 0:
+            raise UsageError(f"expected --{name} above 0; got {value:g}; write --{name} {example}")
+    get_profile("uvicorn" if options.profile == "all" else options.profile)
+    make_schedule(options.schedule)
+    checks.apply_severity((), ignore=options.ignore, warn=options.warn)
+
+
+def routes(app: App, options: Options) -> list[Route]:
+    """The routes to explore; NoRouteError if there are none."""
+    try:
+        return strategies.routes_of(app, options.paths)
+    except UsageError:
+        raise NoRouteError(f"no WebSocket route found in {options.target!r}; name one with --path /ws") from None
+
+
+@dataclass(slots=True)
+class _Found:
+    failure: Failure
+    scenario: Scenario
+    small: bool = False
+    """It has been shrunk before, or a run of it takes too long to be shrunk."""
+
+
+class _Explorer:
+    def __init__(self, app: App, options: Options, database: ExampleDatabase | None) -> None:
+        self._app = app
+        self._options = options
+        self._database = database
+        self._key = f"wsharness explore {options.target}".encode()
+        self._routes = routes(app, options)
+        self._strategy = strategies.conversations(
+            self._routes,
+            options.entry,
+            clients=options.clients,
+            steps=options.steps,
+            moves=strategies.Moves.of(options.messages),
+            faults=strategies.faults() if options.faults else None,
+            schedules=None if options.schedule == "fifo" else strategies.schedules(),
+        )
+        budget = BUDGET if options.budget is None and options.runs is None else options.budget
+        self._until = None if budget is None else time.monotonic() + budget
+        self._found: dict[Bug, _Found] = {}
+        self._calm: list[Scenario] = []
+        self._compare = comparisons.Runner(app, options.parallel, options.limit)
+        self._runs = 0
+        self._accepted = False
+        self._seeds = options.seed
+        self._profiles = itertools.cycle(PROFILES if options.profile == "all" else [options.profile])
+        warm_up()
+
+    # The budget
+
+    def _left(self) -> int:
+        """How many runs there may still be."""
+        return BATCH if self._options.runs is None else max(0, self._options.runs - self._runs)
+
+    def _spent(self) -> bool:
+        return self._left() == 0 or self._late()
+
+    def _late(self) -> bool:
+        return self._until is not None and time.monotonic() >= self._until
+
+    # What was found before
+
+    def recall(self) -> None:
+        """Run what the database knows."""
+        for value in sorted(self._database.fetch(self._key)) if self._database is not None else ():
+            scenario = self._read(value)
+            outcome = self._show(scenario) if scenario is not None else Outcome()
+            expects = scenario.run.expects if scenario is not None and scenario.run is not None else None
+            again = [failure for failure in outcome.failures if failure.code == expects]
+            for failure in again:
+                assert scenario is not None
+                self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=True))
+            if not again and self._database is not None:
+                self._database.delete(self._key, value)
+
+    def _show(self, scenario: Scenario) -> Outcome:
+        outcome = next(self._run_fresh([scenario]))
+        found = comparisons.shown(self._compare, scenario)
+        if found is not None:
+            path = next((spec.path for spec in scenario.clients.values()), "")
+            outcome.failures.append(replace(found[0], route=route_of(self._routes, path)))
+        return outcome
+
+    def _read(self, value: bytes) -> Scenario | None:
+        try:
+            [scenario] = loads(value.decode())
+        except (ScenarioError, UnicodeDecodeError, ValueError):
+            return None
+        return scenario
+
+    # The search
+
+    def search(self) -> None:
+        """Draw conversations and run them, each in asyncio's order, a drawn one and one of the chosen schedule."""
+        for number in itertools.count():
+            self._try([one for scenario in self._draw(number) for one in self._variants(scenario)])
+            if number == 0:
+                self._compare_runs()
+            if self._spent():
+                return
+
+    def _compare_runs(self) -> None:
+        """Look for what no single run shows: a bounded number of runs beside those that are counted."""
+        options = self._options
+        info = RunInfo(profile="uvicorn" if options.profile == "all" else options.profile, expects=ANY_CHECK)
+        messages = _examples(options.messages or strategies.SMALL_TALK)
+        talk = self._calm
+        for route in self._routes:
+            if self._late() or any(code == "WSH103" for code, *_ in self._found):  # each run would take a second
+                return
+            races = Races(route, options.entry, info)
+            found = comparisons.compare(self._compare, races, messages, talk, options.schedule, options.seed)
+            for failure, scenario in found:
+                named = replace(failure, route=route.path)
+                self._found.setdefault(loose_key(named), _Found(named, scenario))
+            talk = []
+
+    def _draw(self, number: int) -> list[Scenario]:
+        drawn: list[Scenario] = []
+
+        @seed(f"{self._options.seed} {number}")
+        @settings(
+            max_examples=min(BATCH, self._left()),
+            database=None,
+            deadline=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+            verbosity=Verbosity.quiet,
+        )
+        @given(self._strategy)
+        def draw(scenario: Scenario) -> None:
+            drawn.append(scenario)
+
+        draw()
+        return drawn
+
+    def _variants(self, scenario: Scenario) -> Iterator[Scenario]:
+        options = self._options
+        run = replace(
+            scenario.run or RunInfo(), profile=next(self._profiles), seed=options.seed, lifespan=options.lifespan
+        )
+        yield replace(scenario, run=run)
+        if self._options.schedule != "fifo":
+            self._seeds += 1
+            yield replace(scenario, run=replace(run, schedule=self._options.schedule, seed=self._seeds))
+
+    def _try(self, scenarios: Sequence[Scenario]) -> None:
+        """Run them; what shows something is run again from the first state before it counts."""
+        for scenario, outcome in self._run(scenarios[: self._left()], batch=CHUNK):
+            self._runs += 1
+            self._accepted |= outcome.accepted
+            if not outcome.failures and len(self._calm) < BATCH:
+                self._calm.append(scenario)
+            if not all(loose_key(failure) in self._found for failure in outcome.failures):
+                self._confirm(shrinking.ran_as(scenario, outcome.schedule))
+            if self._spent():
+                return
+
+    def _confirm(self, scenario: Scenario) -> None:
+        [outcome] = self._run_fresh([scenario])
+        for failure in outcome.failures:
+            self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=outcome.hung))
+
+    # Runs, in copies of this process
+
+    def _run(self, scenarios: Sequence[Scenario], *, batch: int = 1) -> Iterator[tuple[Scenario, Outcome]]:
+        """Up to `batch` share a process, until one shows something."""
+
+        def job(index: int) -> Outcome:
+            return run_once(self._app, self._routes, scenarios[index])
+
+        options = self._options
+        jobs = [(index,) for index in range(len(scenarios))]
+        runs = run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_spoils)
+        for index, outcome in runs:
+            yield scenarios[index], _hung(outcome) if isinstance(outcome, Hung) else outcome
+
+    def _run_fresh(self, scenarios: Sequence[Scenario], until: float | None = None) -> Iterator[Outcome]:
+        for _, outcome in self._run(scenarios):
+            yield outcome
+            if until is not None and time.monotonic() >= until:
+                return
+
+    # The report
+
+    def report(self) -> Report:
+        """Each failure by the smallest scenario that shows it."""
+        options = self._options
+        failures = [self._shrunk(found) for found in self._found.values()]
+        if not self._accepted and not failures:
+            failures.append(self._unreached())
+        codes = tuple(sorted({failure.code for failure in failures}))
+        route = ", ".join(route.path for route in self._routes)
+        case = CaseResult("explored", route, options.profile, runs=self._runs, codes=codes)
+        failures = checks.apply_severity(failures, ignore=options.ignore, warn=options.warn)
+        return Report(options.target, options.seed, options.profile, failures, [case])
+
+    def _shrunk(self, found: _Found) -> Failure:
+        failure, scenario = found.failure, found.scenario
+        if failure.code in comparisons.CODES and not found.small:
+            failure, scenario = comparisons.smaller(self._compare, (failure, scenario))
+        elif not found.small:
+            run = partial(self._run_fresh, until=time.monotonic() + PATIENCE)
+            scenario, failure = shrinking.shrink(scenario, failure, run)
+        options = self._options
+        info = replace(
+            scenario.run or RunInfo(),
+            app=options.target or None,
+            app_dir=options.app_dir,
+            factory=options.factory,
+            expects=failure.code,
+        )
+        place = f" on {failure.route}" if failure.route else ""
+        scenario = replace(scenario, name=f"{failure.title}{place}", run=info)
+        text = to_yaml(scenario)
+        if self._database is not None:
+            self._database.save(self._key, text.encode())
+        return replace(failure, case="explored", seed=info.seed, scenario=text)
+
+    def _unreached(self) -> Failure:
+        text = "no connection was ever accepted; say what it needs: --query, --header, --cookie, --hello FILE"
+        route, options = self._routes[0].path, self._options
+        return checks.CHECKS["WSH304"].failure(text, route=route, seed=options.seed, profile=options.profile)
+
+
+def _examples(kinds: Sequence[Any]) -> list[str]:
+    """Texts that the app understands, of examples and of models."""
+    texts: list[str] = []
+    for kind in kinds:
+        if isinstance(kind, str):
+            texts.append(kind)
+        else:
+            texts += [json.dumps(kind)] if isinstance(kind, (dict, list)) else messages_of_model(kind)
+    return texts
+
+
+def _spoils(outcome: Outcome) -> bool:
+    """After a failure nobody knows the app's state."""
+    return any(failure.severity == "failure" for failure in outcome.failures)
+
+
+def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
+    """Run one in this process; its failures are of routes, not of the paths that clients asked for."""
+    schedule = (scenario.run or RunInfo()).schedule
+    result = simulate(scenario, app, memory="holders" if isinstance(schedule, dict) or schedule == "fifo" else False)
+    if result.error is not None and not isinstance(result.error, (AssertionError, WSHarnessError)):
+        raise result.error
+    failures = [replace(one, route=route_of(routes, one.route)) for one in result.failures if one.code != "WSH501"]
+    return Outcome(failures, result.schedule, checks.ever_accepted(result.transcript))
+
+
+def _hung(hung: Hung) -> Outcome:
+    text = f"the run did not end within {hung.seconds:g} s of real time and was stopped from outside"
+    return Outcome([checks.CHECKS["WSH103"].failure(text)], accepted=True, hung=True)

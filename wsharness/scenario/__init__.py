@@ -1,0 +1,1 @@
+"""Scenarios: the plan of a conversation, written, recorded or generated."""

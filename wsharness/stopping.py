@@ -1,0 +1,92 @@
+"""Why a run stops before its time, and where its tasks were then."""
+
+import asyncio
+import os
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, TypeAlias
+
+from wsharness import errors
+
+Place: TypeAlias = tuple[CodeType, int]
+"""A code object and the line it is at."""
+
+MAX_DEPTH = 200
+FRAMES = ("cr_frame", "gi_frame")
+AWAITED = ("cr_await", "gi_yieldfrom")
+NOT_USERS = tuple(
+    f"{folder}{os.sep}"
+    for folder in (
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        Path(__file__).parent,
+    )
+)
+
+
+class SimulationStopped(BaseException):
+    """The run could not go on. Not an Exception, so that an app's `except Exception` cannot swallow it.
+
+    `stacks` says where the tasks concerned were, outermost place first, by task name.
+    """
+
+    def __init__(self, message: str = "", stacks: dict[str, tuple[Place, ...]] | None = None) -> None:
+        super().__init__(message)
+        self.stacks: dict[str, tuple[Place, ...]] = stacks or {}
+
+
+class Deadlock(SimulationStopped):
+    """Nothing is ready and nothing is timed: every task waits for another."""
+
+
+class BusyLoop(SimulationStopped, errors.BusyLoop):
+    """Code runs on and on while time stands still and no client does anything."""
+
+
+class TimeLimitReached(SimulationStopped):
+    """The simulated time a run may take is over."""
+
+
+class ThreadStuck(SimulationStopped):
+    """A thread job did not end."""
+
+
+def suspended(awaitable: Any) -> Iterator[Place]:
+    """Where a coroutine is suspended, from the outermost await to the innermost."""
+    for _ in range(MAX_DEPTH):
+        frame = next((f for name in FRAMES if (f := getattr(awaitable, name, None)) is not None), None)
+        if frame is not None:
+            yield frame.f_code, frame.f_lineno
+        awaitable = next((a for name in AWAITED if (a := getattr(awaitable, name, None)) is not None), None)
+        if awaitable is None:
+            return
+
+
+def running(frame: FrameType | None) -> list[Place]:
+    """The places of a running thread, from the loop's step inwards."""
+    places: list[Place] = []
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:  # noqa: SLF001
+        places.append((frame.f_code, frame.f_lineno))
+        frame = frame.f_back
+    return places[::-1]
+
+
+def up_to_users_code(places: list[Place]) -> tuple[Place, ...]:
+    """Leave out what varies from sample to sample: what the outermost function of the user's own calls."""
+    outer = next((at for at, (code, _) in enumerate(places) if _is_users(code.co_filename)), 0)
+    return (*places[:outer], *((code, code.co_firstlineno) for code, _ in places[outer : outer + 1]))
+
+
+def _is_users(filename: str) -> bool:
+    return not filename.startswith(("<frozen", *NOT_USERS))
+
+
+def where(stacks: dict[str, tuple[Place, ...]]) -> str:
+    """The innermost places of the user's own code, as the end of a sentence."""
+    places = []
+    for stack in stacks.values():
+        own = [place for place in stack if _is_users(place[0].co_filename)]
+        places += own[-1:]
+    names = sorted({f"{code.co_qualname} ({Path(code.co_filename).name}:{line})" for code, line in places})
+    return f": {', '.join(names)}" if names else ""

@@ -1,0 +1,198 @@
+"""Stops code that computes or waits without end: from outside, since it never gives the event loop a turn."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Protocol
+
+BLOCKED = 6  # times its limit of computing a step may wait in one call for something outside, in real time
+IDLE = 0.02  # of the time: who computes less than that is waiting, however busy the machine is
+WAKE = getattr(signal, "SIGURG", None)  # ends a wait; ignored where nobody asks for it
+DEBUGGERS = ("bdb.py", "pdb.py", "pydevd.py", "debugpy")
+IDLE_POLLS = 20  # after so many polls without a run the thread sleeps until the next one
+
+
+class Watched(Protocol):
+    """What the watchdog watches."""
+
+    turns: int
+    """Moves while all is well."""
+    at_own_work: bool
+    """The harness computes, not the app: no time of it counts."""
+
+    def interrupt(self, frame: FrameType | None, *, blocked: bool = False) -> type[BaseException]:
+        """Note where the thread computes, or waits; what to raise there."""
+
+
+@contextlib.contextmanager
+def own_work(watched: Watched) -> Iterator[None]:
+    """The harness looks at memory, which may take seconds: no step of the app's."""
+    watched.at_own_work = True
+    try:
+        yield
+    finally:
+        watched.at_own_work = False
+        watched.turns += 1
+
+
+class _Watch:
+    """One thread's run."""
+
+    def __init__(self, watched: Watched, limit: float) -> None:
+        self.watched = watched
+        self.limit = limit
+        self.ident = threading.get_ident()
+        self.clock = cpu_clock(self.ident)
+        self.turns = -1
+        self.since = 0.0
+        self.began = 0.0
+        self.fired = False
+        self.error: type[BaseException] | None = None
+        """What is to be raised where the thread waits."""
+
+    def look(self) -> None:
+        """Raise in the thread if it used up its limit within one turn."""
+        now, real = self.clock(), time.monotonic()
+        if self.watched.turns != self.turns or self.watched.at_own_work:
+            self.turns = self.watched.turns
+            self.since, self.began = now, real
+        elif now - self.since >= self.limit:
+            self._interrupt(now, real, blocked=False)
+        elif real - self.began >= BLOCKED * self.limit:
+            if now - self.since < IDLE * (real - self.began):
+                self._interrupt(now, real, blocked=True)
+            self.began, self.since = real, now
+
+    def _interrupt(self, now: float, real: float, *, blocked: bool) -> None:
+        frame = sys._current_frames().get(self.ident)  # noqa: SLF001 (no public name)
+        if blocked and _is_debugged(frame):
+            return
+        self.since, self.began = now, real
+        error = self.watched.interrupt(frame, blocked=blocked)
+        if blocked and WAKE is not None and self.ident == threading.main_thread().ident:
+            self.error = error
+            signal.pthread_kill(self.ident, WAKE)
+        else:
+            self.fired = True
+            _raise_in(self.ident, error)
+
+    def woken(self, *_: Any) -> None:
+        """The signal arrived, in the thread that waited."""
+        error, self.error = self.error, None
+        if error is not None and self.watched.turns == self.turns:
+            raise error
+
+
+def _is_debugged(frame: FrameType | None) -> bool:
+    """Whether it is a debugger that waits, for its user."""
+    while frame is not None:
+        if any(name in frame.f_code.co_filename for name in DEBUGGERS):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
+def _woken_by_signal(watch: _Watch) -> Iterator[None]:
+    """Let a signal end what the main thread waits for; other threads can only be told afterwards."""
+    if WAKE is None or watch.ident != threading.main_thread().ident:
+        yield
+        return
+    before = signal.signal(WAKE, watch.woken)
+    try:
+        yield
+    finally:
+        signal.signal(WAKE, before)
+
+
+class Watchdog:
+    """One thread for the process, started by the first run."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew: in a forked process there is no thread, and nobody to release its lock."""
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._watches: list[_Watch] = []
+        self._asleep = True
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def watching(self, watched: Watched, limit: float) -> Iterator[None]:
+        """Watch the calling thread: `limit` seconds of its CPU time without a turn are too many.
+
+        So is `BLOCKED` times as long in real time if it hardly computes: it waits for something outside.
+        """
+        watch = _Watch(watched, limit)
+        with self._lock:
+            self._watches.append(watch)
+        if self._asleep:
+            self._start()
+        try:
+            with _woken_by_signal(watch):
+                yield
+        finally:
+            with self._lock:
+                self._watches.remove(watch)
+                if watch.fired:
+                    _take_back()
+
+    def _start(self) -> None:
+        self._asleep = False
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="wsharness watchdog", daemon=True)
+            self._thread.start()
+        self._wake.set()
+
+    def _run(self) -> None:
+        idle = 0
+        while True:
+            with self._lock:
+                for watch in self._watches:
+                    watch.look()
+                pause = min((watch.limit / 5 for watch in self._watches), default=1.0)
+                idle = 0 if self._watches else idle + 1
+                self._asleep = idle > IDLE_POLLS
+                self._wake.clear()
+            self._wake.wait(None if self._asleep else min(pause, 1.0))
+
+
+def cpu_clock(ident: int) -> Callable[[], float]:
+    """The CPU time of a thread, in seconds; of the whole process where threads have no clock of their own."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.process_time
+    clock = time.pthread_getcpuclockid(ident)
+    return lambda: time.clock_gettime(clock)
+
+
+def _raise_in(ident: int, error: type[BaseException]) -> None:
+    """Raise at the thread's next bytecode, in place of what was to be raised there and was not yet."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error))
+
+
+class _TakenBack(BaseException):
+    """Raised in place of an error that came too late."""
+
+
+def _take_back() -> None:
+    """Raise nothing any more in this thread.
+
+    Not by NULL, as the C API offers: CPython 3.11 then turns for ever in the next call that is traced.
+    """
+    with contextlib.suppress(_TakenBack):
+        _raise_in(threading.get_ident(), _TakenBack)
+        while True:
+            pass
+
+
+watchdog: Watchdog = Watchdog()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=watchdog.reset)

@@ -1,0 +1,322 @@
+"""Runs in processes of their own: what one leaves behind does not reach the others, and a hang has an end."""
+
+import contextlib
+import gc
+import os
+import pickle
+import selectors
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
+
+from wsharness.errors import UsageError, WSHarnessError
+
+T = TypeVar("T")
+CHUNK = 1 << 16
+SIZE = 8  # bytes that say how long an answer is
+
+
+class WorkerError(WSHarnessError):
+    """A run's process died, or raised what no run should raise."""
+
+
+@dataclass(slots=True)
+class Hung:
+    """What comes back for a run that had to be ended from outside."""
+
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Child:
+    jobs: range
+    """Those that it has not answered yet."""
+    pid: int
+    pipe: int
+    due: float
+    answered: int = 0
+    data: bytearray = field(default_factory=bytearray)
+
+
+def can_fork() -> bool:
+    """Whether the platform can."""
+    return hasattr(os, "fork")
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+def run_all(
+    function: Callable[..., T],
+    jobs: Sequence[tuple[Any, ...]],
+    *,
+    parallel: int = 1,
+    limit: float = 60.0,
+    batch: int = 1,
+    spoils: Callable[[T], bool] = _never,
+) -> Iterator[tuple[int, T | Hung]]:
+    """Call `function(*job)` for each job, in forked processes; yield (index, value) in the jobs' order.
+
+    The parent must not have run the app: a process starts from the state right after the import. It takes `batch`
+    jobs one after another, for a fork costs more than a short run, and ends early after a value that `spoils` it:
+    the rest of the batch goes on in a new one, and so does a job that fails after others. Which jobs share a process
+    depends on their values and not on how many run in `parallel`. A run that takes more than `limit` real seconds is
+    ended and yields Hung.
+    """
+    if not can_fork():
+        raise UsageError("isolated runs need os.fork, which this platform has not; use WSL, Linux or macOS")
+    with _frozen():
+        yield from _in_order(_Pool(function, jobs, parallel, limit, batch, spoils))
+
+
+_freezers = 0
+
+
+@contextlib.contextmanager
+def _frozen() -> Iterator[None]:
+    """Keep children's garbage collections from what they share with the parent; may be nested."""
+    global _freezers  # noqa: PLW0603 (the garbage collector is the process's too)
+    if not _freezers:
+        gc.collect()
+        gc.freeze()
+    _freezers += 1
+    try:
+        yield
+    finally:
+        _freezers -= 1
+        if not _freezers:
+            gc.unfreeze()
+
+
+def _in_order(pool: "_Pool[T]") -> Iterator[tuple[int, T | Hung]]:
+    done: dict[int, T | Hung] = {}
+    try:
+        for index in range(len(pool.jobs)):
+            while index not in done:
+                pool.fill()
+                done.update(pool.collect())
+            yield index, done.pop(index)
+    finally:
+        pool.close()
+
+
+class _Pool(Generic[T]):
+    def __init__(
+        self,
+        function: Callable[..., T],
+        jobs: Sequence[tuple[Any, ...]],
+        parallel: int,
+        limit: float,
+        batch: int = 1,
+        spoils: Callable[[T], bool] = _never,
+    ) -> None:
+        self.jobs = jobs
+        self._function = function
+        self._spoils = spoils
+        self._parallel = max(1, parallel)
+        self._limit = limit
+        starts = range(0, len(jobs), batch)
+        self._waiting = deque(range(start, min(start + batch, len(jobs))) for start in starts)
+        self._children: dict[int, _Child] = {}
+        self._selector = selectors.DefaultSelector()
+
+    def fill(self) -> None:
+        """Start as many children as there is room for."""
+        while self._waiting and len(self._children) < self._parallel:
+            child = self._fork(self._waiting.popleft())
+            self._children[child.pipe] = child
+            self._selector.register(child.pipe, selectors.EVENT_READ)
+
+    def _fork(self, jobs: range) -> _Child:
+        reader, writer = os.pipe()
+        pid = _fork()
+        if pid == 0:
+            os.close(reader)
+            _work(self._function, [self.jobs[index] for index in jobs], self._spoils, writer)
+        os.close(writer)
+        return _Child(jobs, pid, reader, time.monotonic() + self._limit)
+
+    def collect(self) -> dict[int, T | Hung]:
+        """Wait for some child and take what is finished."""
+        now = time.monotonic()
+        patience = max(0.0, min(child.due for child in self._children.values()) - now)
+        finished: dict[int, T | Hung] = {}
+        for key, _ in self._selector.select(patience):
+            child = self._children[key.fd]
+            chunk = os.read(key.fd, CHUNK)
+            child.data += chunk
+            finished.update(self._answers(child))
+            if not chunk:
+                self._reap(child)
+                self._go_on(child)
+        for child in [child for child in self._children.values() if child.due <= time.monotonic()]:
+            os.kill(child.pid, signal.SIGKILL)
+            self._reap(child)
+            finished[child.jobs[0]] = Hung(self._limit)
+            child.jobs = child.jobs[1:]
+            child.answered += 1
+            self._go_on(child)
+        return finished
+
+    def _answers(self, child: _Child) -> Iterator[tuple[int, T]]:
+        """The values that have come whole."""
+        while len(child.data) >= SIZE and len(child.data) >= (end := SIZE + int.from_bytes(child.data[:SIZE])):
+            value = _value(child.data[SIZE:end])
+            del child.data[:end]
+            child.due = time.monotonic() + self._limit
+            child.answered += 1
+            index, child.jobs = child.jobs[0], child.jobs[1:]
+            yield index, value
+
+    def _go_on(self, child: _Child) -> None:
+        """What is left of a batch begins anew, before other batches."""
+        if child.jobs and not child.answered:
+            raise _died()
+        if child.jobs:
+            self._waiting.appendleft(child.jobs)
+
+    def _reap(self, child: _Child) -> None:
+        self._selector.unregister(child.pipe)
+        os.close(child.pipe)
+        del self._children[child.pipe]
+        os.waitpid(child.pid, 0)
+
+    def close(self) -> None:
+        """End what still runs."""
+        for child in list(self._children.values()):
+            os.kill(child.pid, signal.SIGKILL)
+            self._reap(child)
+        self._selector.close()
+
+
+class Reserve:
+    """A copy of this process that stays as it is now, and runs functions in copies of itself.
+
+    What the process does later (an app that keeps state in its module, say) is not seen by them.
+    """
+
+    def __init__(self) -> None:
+        asks, self._asking = os.pipe()
+        self._answers, answering = os.pipe()
+        self._pid = _fork()
+        if self._pid == 0:
+            os.close(self._asking)
+            os.close(self._answers)
+            _serve(os.fdopen(asks, "rb"), os.fdopen(answering, "wb"))
+        os.close(asks)
+        os.close(answering)
+
+    def call(self, function: Callable[..., T], *args: Any, limit: float = 60.0) -> T | Hung:
+        """`function(*args)`, which must be picklable, as if nothing had run since; as `run_all` does."""
+        request = pickle.dumps((function, args, limit))
+        try:
+            _write(self._asking, len(request).to_bytes(8) + request)
+        except BrokenPipeError:
+            raise _died() from None
+        with os.fdopen(os.dup(self._answers), "rb") as answers:
+            size = int.from_bytes(answers.read(8))
+            answer: tuple[bool, Any] = pickle.loads(answers.read(size)) if size else (False, _died())  # noqa: S301 (our own)
+        good, value = answer
+        if not good:
+            raise value
+        result: T | Hung = value
+        return result
+
+    def close(self) -> None:
+        """End it."""
+        os.close(self._asking)
+        os.close(self._answers)
+        os.waitpid(self._pid, 0)
+
+
+def _serve(asks: BinaryIO, answers: BinaryIO) -> NoReturn:
+    """What the copy does until nobody asks any more."""
+    try:
+        _silence()
+        with contextlib.suppress(ValueError):  # in a thread other than the main one
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gc.freeze()
+        while size := int.from_bytes(asks.read(8)):
+            function, args, limit = pickle.loads(asks.read(size))  # noqa: S301 (our own parent wrote it)
+            answer = pickle.dumps(_answer(function, args, limit))
+            answers.write(len(answer).to_bytes(8) + answer)
+            answers.flush()
+    finally:
+        os._exit(0)
+
+
+def _answer(function: Callable[..., Any], args: tuple[Any, ...], limit: float) -> tuple[bool, Any]:
+    try:
+        ((_, value),) = _in_order(_Pool(function, [args], 1, limit))
+    except WSHarnessError as error:
+        return False, error
+    return True, value
+
+
+def _fork() -> int:
+    sys.stdout.flush()  # or every child would write what is still to be written
+    sys.stderr.flush()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of our own watchdog's thread, which a child begins anew
+        return os.fork()
+
+
+def _died() -> WorkerError:
+    return WorkerError("a run's process died without a word; is there a crash in a C extension?")
+
+
+def _value(data: bytearray) -> Any:
+    good, value = pickle.loads(data)  # noqa: S301 (our own child wrote it)
+    if good:
+        return value
+    if isinstance(value, WSHarnessError):
+        raise value
+    raise WorkerError(f"a run failed inside the harness:\n{value}")
+
+
+def _work(
+    function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], spoils: Callable[[T], bool], writer: int
+) -> None:
+    """Run jobs, write their values, and leave without the parent's clean-up."""
+    try:
+        _silence()
+        for number, job in enumerate(jobs):
+            good, payload, spoilt = _run_job(function, job, spoils)
+            if number and not good:
+                break  # an app that can be started only once, perhaps: the job begins anew in a process of its own
+            _write(writer, len(payload).to_bytes(SIZE) + payload)
+            if spoilt:
+                break
+    finally:
+        os._exit(0)
+
+
+def _write(pipe: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(pipe, view) :]
+
+
+def _run_job(function: Callable[..., T], job: tuple[Any, ...], spoils: Callable[[T], bool]) -> tuple[bool, bytes, bool]:
+    """Whether it has a value, what goes back to the parent, and whether nothing else may run in this process."""
+    try:
+        value = function(*job)
+        return True, pickle.dumps((True, value)), spoils(value)
+    except WSHarnessError as error:
+        return False, pickle.dumps((False, error)), True
+    except BaseException:  # noqa: BLE001 (whatever it is, the parent must hear of it)
+        return False, pickle.dumps((False, traceback.format_exc())), True
+
+
+def _silence() -> None:
+    """Let the app print into the void: the report is ours."""
+    void = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(void, 1)
+    os.dup2(void, 2)
