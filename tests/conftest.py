@@ -1,6 +1,7 @@
 """What every test may rely on."""
 
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -29,3 +30,22 @@ def pytest_configure() -> None:
             load(Path(os.environ["WSHARNESS_FIDELITY"]))
     except BadFile as wrong:
         raise pytest.UsageError(f"WSHARNESS_FIDELITY: {wrong}") from None
+
+
+@pytest.fixture
+def patiently(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever sets no limit waits long for a real server: a busy machine is late."""
+    from tests.wire.servers import PATIENCE
+    from wsharness import harness
+
+    monkeypatch.setattr(harness, "FAR_TIMEOUT", PATIENCE)
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No host has an address. Asking for one goes beyond this machine, and without a resolver takes long."""
+
+    def getaddrinfo(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

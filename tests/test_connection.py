@@ -6,7 +6,7 @@ import json
 import pytest
 
 from tests.wire.app import app
-from tests.wire.servers import serving, until
+from tests.wire.servers import PATIENCE, serving, until
 from wsharness import wire
 from wsharness.connection import Connection
 from wsharness.deployed import Target
@@ -72,7 +72,7 @@ class World:
         return json.loads(events[-1].data)
 
     async def ask_until(self, connection, text, ready):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not ready(answer := await self.ask(connection, text)):
                 await asyncio.sleep(0.01)
         return answer
@@ -262,8 +262,8 @@ async def test_a_stalled_client_makes_the_server_wait_until_it_goes_on(world):
 async def blocked(world, asking):
     """How many messages the app had sent when its send blocked: the count stands still."""
     counts = [-1]
-    async with asyncio.timeout(20):
-        while len(counts) < 20 or len(set(counts[-20:])) > 1:
+    async with asyncio.timeout(PATIENCE):
+        while not counts[-1] or len(set(counts[-20:])) > 1 or len(counts) < 20:
             counts.append(await world.ask(asking, "sent slow"))
             await asyncio.sleep(0.01)
     return counts[-1]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.wire.servers import answering, make_certificate, request, serving
-from wsharness import cli
+from tests.wire.servers import PATIENCE, answering, make_certificate, request, serving
+from wsharness import cli, harness
 from wsharness.deployed import Target
 from wsharness.errors import UnreachableError, UsageError
 from wsharness.playing import Settings, run_in_simulation, run_on_target
@@ -14,6 +14,8 @@ from wsharness.scenario.loading import load, loads
 from wsharness.simulation import simulate
 from wsharness.targets import load_app
 
+pytestmark = pytest.mark.usefixtures("patiently")
+USUAL_LIMIT = harness.FAR_TIMEOUT
 SCENARIOS = Path(__file__).parent.parent / "scenarios"
 APP = "tests.wire.app:app"
 PLACES = [
@@ -38,7 +40,7 @@ steps:
   - bob: {expect: {$hex: 00 ff}}
   - pause: 10ms
   - alice: {send: {n: 1}, after: 10ms}
-  - alice: {wait_for: {n: $int}, within: 4s}
+  - alice: {wait_for: {n: $int}, within: 40s}
   - alice: {expect_none: 20ms}
   - alice: drop
   - bob: {send: close 4001 enough}
@@ -119,7 +121,7 @@ steps:
   - bob: {send: 1}
   - bob: {expect_none: 20ms}
   - bob: {expect: 1}
-run: {seed: 7, faults: {alice: {limit_data: 10}, bob: {latency: 0.1}}}
+run: {seed: 7, faults: {alice: {limit_data: 10}, bob: {latency: 0.5}}}
 """)
     assert run_on_target([scenario], Target(url), Settings()).failures == []
 
@@ -145,7 +147,7 @@ wsharness: 1
 name: waits
 clients: {alice: {path: /quiet}}
 steps:
-  - alice: connect
+  - alice: {connect: {}, within: 60s}
   - alice: {expect: never}
 """
 
@@ -170,7 +172,7 @@ def test_a_step_waits_for_5_seconds_unless_it_is_told(url, monkeypatch):
 
     monkeypatch.setattr(_AsyncioSignal, "wait_until", noted)
     run_on_target(loads(MIXED)[:1], Target(url), Settings())
-    assert limits[0] == 5.0
+    assert (limits[0], USUAL_LIMIT) == (PATIENCE, 5.0)
 
 
 ONE = "wsharness: 1\nname: {name}\nclients: {{alice: {{path: {path}}}}}\nsteps: [alice: connect]\n"
@@ -308,7 +310,7 @@ def test_what_is_no_websocket_server_is_exit_code_3(call, kind):
         code, _, err = call("--target", url, "--timeout", "300ms")
     assert code == 3
     assert err.startswith(f"error: {url} ") and err.count("\n") == 1
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -319,7 +321,7 @@ def test_what_is_no_websocket_server_is_exit_code_3(call, kind):
         ("http://127.0.0.1:9", "write 'ws://127.0.0.1:9'"),
     ],
 )
-def test_a_target_that_cannot_be_reached_is_exit_code_3(call, target, words):
+def test_a_target_that_cannot_be_reached_is_exit_code_3(call, no_names, target, words):
     code, _, err = call("--target", target)
     assert code == 3
     assert words in err and err.count("\n") == 1

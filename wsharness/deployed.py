@@ -105,7 +105,7 @@ def unreachable(target: Target, why: Exception | Rejected, *, connected: bool = 
             f"answered HTTP {why.status} to a WebSocket handshake: a web server, but no WebSocket there; "
             "check the host, the port and the path"
         )
-    elif isinstance(why, TimeoutError) and why.args and isinstance(why.args[0], float):
+    elif isinstance(why, TimeoutError) and len(why.args) == 1 and isinstance(why.args[0], float | int):
         sentence = _silent(why.args[0], connected=connected)
     elif isinstance(why, OSError):
         sentence = _no_connection(target, why)

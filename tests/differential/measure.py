@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.fidelity.program import AppProgram
 from tests.fidelity.replay import Seen, seen
 
 ROOT = Path(__file__).parent.parent.parent
+STARTS = 120.0  # seconds a server has to start on a busy machine
 AFTER = 6.0  # seconds an app has to end after its client left
 TOGETHER, ALONE = 40, 6  # cases at a time on one process, and on processes of their own
 DIED = Seen(["SERVER DIED"], ["SERVER DIED"])
@@ -33,11 +35,13 @@ class RealServer:
     """A server process on a free port of 127.0.0.1."""
 
     def __init__(self, name: str, settings: dict[str, Any], folder: Path, app: str | None = None) -> None:
-        self.port = free_port()
+        self.held = hold_port()
+        self.port: int = self.held.getsockname()[1]
         self.folder = folder
         environment = os.environ | {"WSHARNESS_PROGRAMS": str(folder), "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.differential.serve", name, str(self.port), json.dumps(settings)]
         command += [app] if app else []
+        self.began = time.monotonic()
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -48,13 +52,20 @@ class RealServer:
         )
 
     async def started(self) -> None:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-                await asyncio.sleep(0.3)
-                return
+        while not self.listens():
             await asyncio.sleep(0.1)
-        raise TimeoutError("the server did not start")
+        await asyncio.sleep(0.3)
+
+    def listens(self) -> bool:
+        """Whether it takes connections by now; an error if it will not."""
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 5).close()
+            return True
+        if not self.is_alive():
+            raise ServerDied("the server ended before it took a connection")
+        if time.monotonic() - self.began > STARTS:
+            raise TimeoutError(f"the server did not start within {STARTS:g} s")
+        return False
 
     def is_alive(self) -> bool:
         return self.process.poll() is None
@@ -75,6 +86,7 @@ class RealServer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self.held.close()
 
 
 @contextlib.contextmanager
@@ -87,11 +99,15 @@ def real_server(name: str, settings: dict[str, Any]) -> Iterator[RealServer]:
             server.kill()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+def hold_port() -> socket.socket:
+    """A socket on a free port where nothing listens, and where only the server it is meant for will.
+
+    While it is open, nobody else is given the port. A server may listen there beside it: both say SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
 
 
 async def measure(case: dict[str, Any], server: RealServer) -> Seen:

@@ -16,6 +16,7 @@ from tests.differential.measure import RealServer
 
 SERVERS = ("uvicorn", "uvicorn-legacy", "uvicorn-wsproto", "hypercorn", "daphne", "granian")
 APP = "tests.wire.app:app"
+PATIENCE = 60.0  # seconds: a busy machine is late
 
 
 @contextlib.contextmanager
@@ -24,11 +25,7 @@ def serving(name: str, app: str = APP, **settings: Any) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         server = RealServer(name, settings, Path(folder), app)
         try:
-            for _ in range(300):
-                with contextlib.suppress(OSError):
-                    socket.create_connection(("127.0.0.1", server.port), 0.2).close()
-                    break
-                assert server.process.poll() is None, "the server ended"
+            while not server.listens():
                 time.sleep(0.1)
             yield f"{'wss' if 'ssl_certfile' in settings else 'ws'}://127.0.0.1:{server.port}"
         finally:
@@ -42,7 +39,7 @@ def answering(talk: Callable[[socket.socket], object]) -> Iterator[str]:
 
     def handle(connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):
-            connection.settimeout(20)
+            connection.settimeout(3 * PATIENCE)
             talk(connection)
 
     def serve() -> None:
@@ -69,9 +66,9 @@ def request(connection: socket.socket) -> bytes:
     return head
 
 
-async def until(ready: Callable[[], Any], limit: float = 10.0) -> None:
+async def until(ready: Callable[[], Any]) -> None:
     """Wait for something to be so, which it will be soon or never."""
-    async with asyncio.timeout(limit):
+    async with asyncio.timeout(PATIENCE):
         while not ready():
             await asyncio.sleep(0.005)
 
