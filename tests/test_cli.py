@@ -214,7 +214,7 @@ def nobody_leaves(transcript):
 """
 
 
-@pytest.mark.parametrize("command", [("check",), ("explore", "--budget", "30s")])
+@pytest.mark.parametrize("command", [("check",), ("explore", "--budget", "10m")])
 @pytest.mark.parametrize("name", ["own_checks_of_a_test", "own_checks_of_a_test.py"])
 def test_checks_of_ones_own_are_named(cli_in, tmp_path, command, name):
     (tmp_path / "own_checks_of_a_test.py").write_text(OWN)

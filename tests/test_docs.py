@@ -120,7 +120,7 @@ def run_pytest(folder: Path) -> tuple[str, dict[str, list[str]]]:
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "80"}
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
     )
     outcome: dict[str, list[str]] = {}
     for case in ET.parse(folder / "junit.xml").iter("testcase"):
@@ -182,7 +182,7 @@ def test_scenario_blocks_that_name_their_app_run(page: Path, block: Block, tmp_p
         return  # loading was the whole claim
     (tmp_path / "page.ws.yaml").write_text(block.text)
     command = [sys.executable, "-m", "wsharness", "run", str(tmp_path / "page.ws.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
     assert done.returncode == (1 if block.fails else 0), done.stdout + done.stderr
     assert missing_line(block.shown if block.fails else "", done.stdout) is None, done.stdout
 

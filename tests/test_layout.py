@@ -80,7 +80,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def python(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False
+        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -167,7 +167,7 @@ def test_runs_work_off_the_main_thread():
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(30)
+    thread.join(300)
     assert "computes" in results[0]
     assert results[1] == 7
 

@@ -249,7 +249,7 @@ def run(tmp_path, test, *options, conftest=CONFTEST):
     command = [sys.executable, "-m", "pytest", "-W", "error", "-q"]
     command += [word for name in unwanted for word in ("-p", f"no:{name}")]
     command += [option for option in options if not option.startswith("use:")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     return done.stdout + done.stderr
 
 

@@ -37,9 +37,9 @@ def test_a_run_that_hangs_is_ended_and_the_others_are_not():
             pass
         return index
 
-    found = [value for _, value in run_all(job, [(0,), (1,), (2,)], limit=0.3)]
+    found = [value for _, value in run_all(job, [(0,), (1,), (2,)], limit=1.5)]
     assert (found[0], found[2]) == (0, 2)
-    assert found[1] == Hung(0.3)
+    assert found[1] == Hung(1.5)
 
 
 def test_what_fails_in_a_used_process_begins_anew():
@@ -145,8 +145,8 @@ def test_after_a_hang_the_rest_of_a_batch_goes_on():
             pass
         return grow(item)
 
-    values = [value for _, value in run_all(job, [(item,) for item in "abc"], batch=3, limit=0.3)]
-    assert values == [["a"], Hung(0.3), ["c"]]
+    values = [value for _, value in run_all(job, [(item,) for item in "abc"], batch=3, limit=1.5)]
+    assert values == [["a"], Hung(1.5), ["c"]]
 
 
 def test_a_process_that_dies_in_mid_batch_is_tried_alone_before_it_is_an_error():
@@ -226,6 +226,6 @@ print(" after")
 def test_what_is_still_to_be_printed_is_printed_once():
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "PYTHONUNBUFFERED"))}
     done = subprocess.run(
-        [sys.executable, "-c", PRINTS], env=plain, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", PRINTS], env=plain, capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout == "before after\n"

@@ -51,7 +51,11 @@ class _Watch:
         self.clock = cpu_clock(self.ident)
         self.turns = -1
         self.since = 0.0
-        self.began = 0.0
+        """The thread's clock at the beginning of the turn, or after the last error raised in it."""
+        self.looked = 0.0
+        self.waited = 0.0
+        """Real time in which it may have been waiting, and its clock at the beginning of that."""
+        self.waits_since = 0.0
         self.fired = False
         self.error: type[BaseException] | None = None
         """What is to be raised where the thread waits."""
@@ -59,22 +63,40 @@ class _Watch:
     def look(self) -> None:
         """Raise in the thread if it used up its limit within one turn."""
         now, real = self.clock(), time.monotonic()
+        passed, self.looked = min(real - self.looked, self.limit), real  # nobody ran, perhaps, since the last look
         if self.watched.turns != self.turns or self.watched.at_own_work:
             self.turns = self.watched.turns
-            self.since, self.began = now, real
+            self._begin(now)
         elif now - self.since >= self.limit:
-            self._interrupt(now, real, blocked=False)
-        elif real - self.began >= BLOCKED * self.limit:
-            if now - self.since < IDLE * (real - self.began):
-                self._interrupt(now, real, blocked=True)
-            self.began, self.since = real, now
+            self._interrupt(now, blocked=False)
+        else:
+            self._look_whether_it_waits(now, passed)
 
-    def _interrupt(self, now: float, real: float, *, blocked: bool) -> None:
-        frame = sys._current_frames().get(self.ident)  # noqa: SLF001 (no public name)
-        if blocked and _is_debugged(frame):
+    def _look_whether_it_waits(self, now: float, passed: float) -> None:
+        self.waited += passed
+        if self.waited < self.limit:
             return
-        self.since, self.began = now, real
-        error = self.watched.interrupt(frame, blocked=blocked)
+        idle = now - self.waits_since < IDLE * self.waited
+        if idle and _is_debugged(self._frame()):
+            self._begin_to_wait(now)
+        elif self.waited >= BLOCKED * self.limit:
+            if idle:
+                self._interrupt(now, blocked=True)
+            self._begin_to_wait(now)
+
+    def _begin(self, now: float) -> None:
+        self.since = now
+        self._begin_to_wait(now)
+
+    def _begin_to_wait(self, now: float) -> None:
+        self.waited, self.waits_since = 0.0, now
+
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self.ident)  # noqa: SLF001 (no public name)
+
+    def _interrupt(self, now: float, *, blocked: bool) -> None:
+        self._begin(now)
+        error = self.watched.interrupt(self._frame(), blocked=blocked)
         if blocked and WAKE is not None and self.ident == threading.main_thread().ident:
             self.error = error
             signal.pthread_kill(self.ident, WAKE)
@@ -90,7 +112,7 @@ class _Watch:
 
 
 def _is_debugged(frame: FrameType | None) -> bool:
-    """Whether it is a debugger that waits, for its user."""
+    """Whether there is a debugger, which waits for its user."""
     while frame is not None:
         if any(name in frame.f_code.co_filename for name in DEBUGGERS):
             return True

@@ -12,6 +12,7 @@ from wsharness.report.html import render
 from wsharness.results import CaseResult, Failure, Report
 
 CHROMIUM = shutil.which("chromium")
+PATIENCE = 120_000  # milliseconds: a busy machine is late
 MAKERS = [samples.report, samples.hostile_report, samples.empty_report, samples.passing_report]
 VOID = {"meta", "img", "br", "link", "input"}
 
@@ -115,7 +116,8 @@ def chromium():
     if CHROMIUM is None:
         pytest.skip("needs a chromium on the PATH")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        expect.set_options(timeout=PATIENCE)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE)
         yield browser
         browser.close()
 
@@ -129,6 +131,7 @@ def visit(chromium, tmp_path):
         file = tmp_path / "report.html"
         file.write_text(render(report), encoding="utf-8")
         page = chromium.new_page(**options)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
@@ -159,10 +162,10 @@ def test_a_click_on_a_message_shows_its_payload(visit):
     payload = page.locator("#f1 .detail.open pre.payload").last
     assert not page.locator("#f1 .detail.open", has_text="anyone there?").is_visible()
     step.click()
-    assert payload.inner_text() == '{"type": "say", "text": "anyone there?"}'
-    assert payload.is_visible()
-    assert page.locator("#f1 .detail.open").count() == 1
-    assert step.get_attribute("aria-current") == "true"
+    expect(payload).to_have_text('{"type": "say", "text": "anyone there?"}')
+    expect(payload).to_be_visible()
+    expect(page.locator("#f1 .detail.open")).to_have_count(1)
+    expect(step).to_have_attribute("aria-current", "true")
 
 
 @pytest.mark.browser
@@ -173,7 +176,7 @@ def test_the_failing_step_and_faults_are_red(visit, scheme):
     assert red(color(page, "#f1 .failing .label", "fill"))
     assert red(color(page, "#f1 .fault .cross", "stroke"))
     assert not red(color(page, "#f1 .step .line", "stroke"))
-    assert page.locator("#f1 .detail.open.failing").is_visible()
+    expect(page.locator("#f1 .detail.open.failing")).to_be_visible()
 
 
 @pytest.mark.browser
@@ -187,16 +190,17 @@ def test_dark_is_dark_and_light_is_light(visit, scheme, dark):
 @pytest.mark.browser
 def test_the_keyboard_walks_through_the_steps(visit):
     page = visit(samples.report())
+    shown = page.locator("#f1 .detail.open h4")
     page.locator("#f1 a.step").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#f1 .detail.open h4").inner_text() == "alice → app"
+    expect(shown).to_have_text("alice → app")
     page.keyboard.press("ArrowDown")
-    assert page.locator("#f1 .detail.open h4").inner_text() == "app → alice"
+    expect(shown).to_have_text("app → alice")
     page.keyboard.press("End")
-    assert page.locator("#f1 .detail.open h4").inner_text() == "at the app, for carol"
+    expect(shown).to_have_text("at the app, for carol")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Home")
-    assert page.locator("#f1 .detail.open h4").inner_text() == "alice → app"
+    expect(shown).to_have_text("alice → app")
 
 
 @pytest.mark.browser
@@ -229,4 +233,4 @@ def test_the_page_never_scrolls_sideways(visit, make, width):
 def test_without_scripts_a_click_still_shows_the_payload(visit):
     page = visit(samples.report(), java_script_enabled=False)
     page.locator("#f1 a.step", has_text="anyone there?").first.click()
-    assert page.locator("#f1 .detail:target pre.payload").last.is_visible()
+    expect(page.locator("#f1 .detail:target pre.payload").last).to_be_visible()
