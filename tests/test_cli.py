@@ -1,5 +1,9 @@
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from importlib import metadata
 
 import pytest
@@ -26,6 +30,10 @@ def make():
     return Starlette(routes=[WebSocketRoute("/ws/{room:int}", greet)])
 
 
+def leave():
+    raise SystemExit(4)
+
+
 app = make()
 bare = Starlette()
 number = 5
@@ -44,6 +52,15 @@ async def closed(scope, receive, send):
     assert scope["type"] == "websocket"
     await receive()
     await send({"type": "websocket.close"})
+"""
+WAITS = """
+import pathlib
+import time
+
+
+async def app(scope, receive, send):
+    pathlib.Path("waits").touch()
+    time.sleep(600)
 """
 TYPO = """\
 wsharness: 1
@@ -180,6 +197,11 @@ def test_a_factory_makes_the_app(cli_in):
     assert cli_in("routes", "apps:make", "--factory")[:2] == (0, "/ws/{room}  (tried as /ws/1)\n")
 
 
+def test_a_factory_that_wants_to_exit_is_exit_code_2(cli_in):
+    code, _, err = cli_in("check", "apps:leave", "--factory", *QUICK)
+    assert code == 2 and "raised SystemExit: 4 at " in err
+
+
 def test_a_failure_of_a_factorys_app_can_be_replayed(cli_in, tmp_path):
     assert cli_in("check", "apps:make", "--factory", *QUICK, "--record", "found")[0] == 1
     file = next((tmp_path / "found").glob("WSH101-*.ws.yaml"))
@@ -190,6 +212,24 @@ def test_an_app_whose_lifespan_fails_can_be_checked_without_it(cli_in):
     assert "--lifespan off" in cli_in("check", "apps:failing", "--path", "/ws", *QUICK)[2]
     assert cli_in("check", "apps:failing", "--path", "/ws", "--lifespan", "off", *QUICK)[0] != 2
     assert "expected --lifespan auto, on or off" in cli_in("explore", "apps:failing", "--lifespan", "no")[2]
+
+
+@pytest.mark.parametrize("command", ["check", "replay"])
+def test_a_ctrl_c_ends_it_at_once_and_without_a_traceback(tmp_path, command):
+    (tmp_path / "waits.py").write_text(WAITS)
+    (tmp_path / "talk.ws.yaml").write_text(GREETING + "run: {app: waits:app}\n")
+    what = {"check": ["waits:app", "--path", "/ws/1"], "replay": ["talk.ws.yaml"]}[command]
+    command = [sys.executable, "-m", "wsharness", command, *what]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as process:
+        while not (tmp_path / "waits").exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "", "")
 
 
 def test_routes_show_what_is_tried(cli_in):

@@ -1,10 +1,13 @@
 import asyncio
+import contextlib
+import os
 from collections import defaultdict
 from dataclasses import replace
 
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from tests import rooms
 from tests.bugs import load
@@ -230,3 +233,25 @@ def test_who_wants_asyncios_order_gets_no_other(one_talk):
 
 def test_a_sound_room_has_no_failure(one_talk):
     assert found(check(rooms.Queued().app())) == set()
+
+
+def die():
+    os._exit(7)
+
+
+async def deadly(websocket):
+    await websocket.accept()
+    with contextlib.suppress(WebSocketDisconnect):
+        async for text in websocket.iter_text():
+            if text == "hello":
+                die()
+    await websocket.close()
+
+
+def test_what_ends_the_process_is_found_in_line_and_small(one_talk):
+    report = check(Starlette(routes=[WebSocketRoute("/ws", deadly)]))
+    [failure] = report.failures
+    assert (failure.code, failure.frame.function, failure.frame.user) == ("WSH113", "die", True)
+    assert failure.message == "the process that ran the app ended with exit code 7"
+    [scenario] = loads(failure.scenario)
+    assert (scenario.run.expects, [step.verb for step in scenario.steps]) == ("WSH113", [Verb.CONNECT, Verb.SEND])

@@ -1,5 +1,6 @@
 import asyncio
 import math
+import os
 import time
 
 import pytest
@@ -206,6 +207,20 @@ def test_a_run_that_hangs_is_a_busy_loop(monkeypatch):
 
     report = look(serve(hang), messages=("Z",), runs=10, limit=0.5, faults=False, schedule="fifo")
     assert "WSH103" in {failure.code for failure in report.failures}
+
+
+def test_a_run_that_ends_its_process_is_found_and_comes_back():
+    async def deadly(websocket):
+        await websocket.accept()
+        if (await websocket.receive())["type"] == "websocket.receive":
+            os._exit(7)
+
+    database = InMemoryExampleDatabase()
+    [failure] = look(serve(deadly), database, runs=20).failures
+    assert (failure.code, failure.kind) == ("WSH113", "exit code 7")
+    assert failure.frame.function.endswith("deadly")
+    [known] = look(serve(deadly), database, runs=1).failures
+    assert known.key == failure.key
 
 
 def test_the_database_is_hypothesis_own():

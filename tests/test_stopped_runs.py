@@ -11,7 +11,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from wsharness import inprocess, simulation
+from wsharness.errors import TargetError
 from wsharness.simulation import simulate
+from wsharness.workers import run_all
 
 
 def serve(handler):
@@ -120,3 +122,88 @@ def test_the_end_of_a_stopped_run_is_not_the_apps_doing(monkeypatch):
     released.set()
     assert [failure.code for failure in result.failures] == ["WSH102"]
     assert [type(record.event).__name__ for record in result.transcript] == ["Connect", "Fact"]
+
+
+def ends_in_a_handler(error):
+    async def handler(websocket):
+        await websocket.accept()
+        raise error
+
+    return handler
+
+
+def ends_in_a_task(error):
+    async def end():
+        raise error
+
+    async def handler(websocket):
+        await websocket.accept()
+        task = asyncio.create_task(end())
+        await websocket.receive()
+        await task
+
+    return handler
+
+
+def ends_in_a_callback(error):
+    def end():
+        raise error
+
+    async def handler(websocket):
+        await websocket.accept()
+        asyncio.get_running_loop().call_soon(end)
+        await websocket.receive()
+
+    return handler
+
+
+def ends_when_it_is_cancelled(error):
+    async def handler(websocket):
+        await websocket.accept()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise error
+
+    return handler
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize(
+    "ends, code",
+    [
+        (ends_in_a_handler, "WSH101"),
+        (ends_in_a_task, "WSH113"),
+        (ends_in_a_callback, "WSH113"),
+        (ends_when_it_is_cancelled, "WSH105"),
+    ],
+)
+def test_what_would_end_the_servers_process_is_a_failure_and_ends_no_run(ends, code, error):
+    [(_, result)] = run_all(simulate, [(visit, serve(ends(error)))])
+    [failure] = result.failures
+    assert failure.code == code
+    if code != "WSH105":
+        assert type(error).__name__ in failure.message
+        assert failure.frame.file.endswith("test_stopped_runs.py") and failure.frame.user
+    if code == "WSH101":
+        assert failure.message.endswith("; it ends the process of hypercorn and daphne")
+
+
+def test_what_the_driver_raises_is_the_drivers():
+    async def leave(ws):
+        raise SystemExit(5)
+
+    with pytest.raises(SystemExit):
+        simulate(leave, serve(ends_in_a_handler(ValueError())))
+
+
+@pytest.mark.parametrize("error", [SystemExit("no database"), KeyboardInterrupt("no database")], ids=repr)
+def test_what_would_end_the_process_in_the_lifespan_is_said(error):
+    @contextlib.asynccontextmanager
+    async def lifespan(app):
+        raise error
+        yield
+
+    app = Starlette(routes=[WebSocketRoute("/ws", ends_in_a_handler(error))], lifespan=lifespan)
+    with pytest.raises(TargetError, match="the app's lifespan startup failed: .*no database"):
+        list(run_all(simulate, [(visit, app)]))

@@ -78,12 +78,31 @@ def test_any_other_exception_is_an_error_of_the_harness_with_its_traceback():
         list(run_all(job, [()]))
 
 
-def test_a_process_that_dies_is_an_error_and_no_hang():
-    def job():
-        os.kill(os.getpid(), signal.SIGKILL)
+def test_a_run_that_ends_its_process_yields_how_and_where():
+    [(_, died)] = run_all(end, [()])
+    assert died.status == -signal.SIGKILL
+    assert died.sites[-1] == (__file__, end.__code__.co_firstlineno + 1, "end")
 
-    with pytest.raises(WorkerError, match="died without a word"):
-        list(run_all(job, [()]))
+
+def test_what_ends_a_process_ends_no_other_run():
+    def job(item):
+        if item == "b":
+            os._exit(3)
+        return grow(item)
+
+    a, died, *others = [value for _, value in run_all(job, [(item,) for item in "abcd"], batch=4)]
+    assert (a, others) == (["a"], [["c"], ["c", "d"]])
+    assert died.status == 3
+
+
+def test_a_process_that_dies_once_is_asked_again(tmp_path):
+    def job():
+        if not (tmp_path / "died").exists():
+            (tmp_path / "died").touch()
+            os._exit(1)
+        return "alive"
+
+    assert list(run_all(job, [()])) == [(0, "alive")]
 
 
 def test_what_a_run_prints_is_not_seen(capfd):
@@ -191,8 +210,7 @@ def test_a_reserve_says_what_became_of_a_run():
         assert reserve.call(sleep_for_ever, limit=0.2) == Hung(0.2)
         with pytest.raises(UsageError, match="no"):
             reserve.call(refuse)
-        with pytest.raises(WorkerError, match="died without a word"):
-            reserve.call(end)
+        assert reserve.call(end).status == -signal.SIGKILL
         assert len(reserve.call(str.__mul__, "x", 1_000_000)) == 1_000_000
     finally:
         reserve.close()
@@ -202,7 +220,7 @@ def test_a_reserve_that_died_is_said_to_have():
     reserve = Reserve()
     os.kill(reserve._pid, signal.SIGKILL)
     os.waitid(os.P_PID, reserve._pid, os.WEXITED | os.WNOWAIT)
-    with pytest.raises(WorkerError, match="died without a word"):
+    with pytest.raises(WorkerError, match="was ended from outside"):
         reserve.call(grow, "a")
     reserve.close()
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from wsharness import checks
+from wsharness import checks, gone
 from wsharness.asgi import App
 from wsharness.conversations import Case, Options, joined
 from wsharness.results import Failure, Result
 from wsharness.shrinking import Outcome
 from wsharness.simulation import simulate, was_slow
 from wsharness.transcript import Transcript
-from wsharness.workers import Hung, run_all
+from wsharness.workers import Gone, Hung, run_all
 
 BATCH = 8  # conversations that share a process: a fork costs as much as ten of them
 
@@ -45,7 +45,7 @@ def run_batches(app: App, cases: Sequence[Case], options: Options) -> Iterator[t
     jobs = [(index,) for index in range(len(cases))]
     runs = run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=BATCH, spoils=_spoils)
     for index, outcome in runs:
-        yield cases[index], _hung(cases[index], outcome) if isinstance(outcome, Hung) else outcome
+        yield cases[index], _gone(cases[index], outcome) if isinstance(outcome, Gone) else outcome
 
 
 def _spoils(outcome: Attempt) -> bool:
@@ -56,7 +56,7 @@ def _spoils(outcome: Attempt) -> bool:
 def run_alone(app: App, case: Case, options: Options) -> Attempt:
     """Run a case from the state right after the import."""
     [(_, outcome)] = run_all(run_case, [(app, case, options)], limit=options.limit)
-    return _hung(case, outcome) if isinstance(outcome, Hung) else outcome
+    return _gone(case, outcome) if isinstance(outcome, Gone) else outcome
 
 
 def run_after(app: App, cases: Iterable[Case], case: Case, options: Options) -> tuple[Case, Attempt]:
@@ -65,14 +65,8 @@ def run_after(app: App, cases: Iterable[Case], case: Case, options: Options) -> 
     return whole, run_alone(app, whole, options)
 
 
-def _hung(case: Case, hung: Hung) -> Attempt:
-    return Attempt([hung_failure(hung, case.kind)], accepted=True, hung=True)
-
-
-def hung_failure(hung: Hung, case: str) -> Failure:
-    """A run that had to be ended from outside."""
-    message = f"the run did not end within {hung.seconds:g} s of real time and was stopped from outside"
-    return checks.CHECKS["WSH103"].failure(message, case=case)
+def _gone(case: Case, run: Gone) -> Attempt:
+    return Attempt([gone.failure(run, case.kind)], accepted=True, hung=isinstance(run, Hung))
 
 
 def run_case(app: App, case: Case, options: Options, *, holders: bool = True) -> Attempt:

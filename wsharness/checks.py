@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from wsharness.errors import UsageError
 from wsharness.events import Accepted, Closed, Message, Rejected
+from wsharness.profiles import PROFILES
 from wsharness.results import Failure, Severity, distinct
 from wsharness.transcript import Connect, Direction, Dropped, Fact, Leave, Reading, Record, Stack, Transcript
 
@@ -36,7 +37,8 @@ _CATALOGUE = (
         "An exception left the handler. The server logs it and drops the connection: the client sees 1006 or 1011 "
         "without a reason, and whatever the handler kept for it (a place in a list, a lock) stays behind unless a "
         "finally clause clears it. Catch what a client can cause where it is caused, answer with an error message "
-        "or a close code, and put clean-up into finally.",
+        "or a close code, and put clean-up into finally. SystemExit and KeyboardInterrupt even end the process of "
+        "hypercorn and daphne, with every connection.",
     ),
     Check(
         "WSH102",
@@ -112,6 +114,13 @@ _CATALOGUE = (
         "Falcon's PayloadTypeError. True of every plain `receive_text` loop: any client can end its own handler so. "
         "Read with `receive()` and look at both keys, or catch the exception and close with 1003.",
         "warning",
+    ),
+    Check(
+        "WSH113",
+        "the server's process ends",
+        "What one client did ended the process that serves them all: os._exit, a signal, a crash in a C extension, or "
+        "SystemExit or KeyboardInterrupt in a task, which no server holds back. Everybody is disconnected, and anyone "
+        "can do it again. Close the connection instead, and leave ending to whoever runs the server.",
     ),
     Check(
         "WSH201",
@@ -231,6 +240,10 @@ def get_check(code: str) -> Check:
         raise UsageError(f"unknown check {code!r}; known: {', '.join(CHECKS)}") from None
 
 
+EXIT = f"; it ends the process of {' and '.join(one.name for one in PROFILES.values() if one.exit_ends_process)}"
+"""What becomes of SystemExit and KeyboardInterrupt in a handler."""
+
+
 def crashes(transcript: Transcript) -> Iterator[Failure]:
     """WSH101, 106, 112 and 305: what left a handler as an exception."""
     for index, record, fact in _facts(transcript, "crashed"):
@@ -249,6 +262,7 @@ def crashes(transcript: Transcript) -> Iterator[Failure]:
             code = "WSH112"
         short = exception.rpartition(".")[2]
         message = f"{short}: {_first_line(fact.message)}" if fact.message else short
+        message += EXIT if exception in ("SystemExit", "KeyboardInterrupt") else ""
         yield _failure(code, message, record, index, fact.stack, kind=exception)
 
 
@@ -287,6 +301,12 @@ def busy_loops(transcript: Transcript) -> Iterator[Failure]:
     """WSH103: handlers that never let the loop run."""
     for index, record, fact in _facts(transcript, "busy loop"):
         yield _failure("WSH103", fact.message, record, index, fact.stack)
+
+
+def ended_processes(transcript: Transcript) -> Iterator[Failure]:
+    """WSH113: what left the loop, and the process with it."""
+    for index, record, fact in _facts(transcript, "process ended"):
+        yield _failure("WSH113", fact.message, record, index, fact.stack)
 
 
 def leaked_tasks(transcript: Transcript) -> Iterator[Failure]:
@@ -423,6 +443,7 @@ _FUNCTIONS: tuple[CheckFunction, ...] = (
     crashes,
     stuck_handlers,
     busy_loops,
+    ended_processes,
     leaked_tasks,
     kept_connections,
     unanswered,

@@ -15,7 +15,7 @@ from wsharness.scenario.model import RunInfo, Scenario, Verb
 from wsharness.shrinking import Outcome, ran_as, shrink
 from wsharness.simulation import simulate
 from wsharness.transcript import Direction, Record, Sent, Transcript, to_json
-from wsharness.workers import Hung, run_all
+from wsharness.workers import Gone, run_all
 
 RUNS = 32  # of races in other orders than asyncio's
 REPEATED = 2  # conversations that are run twice
@@ -53,7 +53,7 @@ class Runner:
         jobs = [(self.app, scenario) for scenario in scenarios]
         self.count += len(jobs)
         found = run_all(_run, jobs, parallel=self.parallel, limit=self.limit, batch=batch)
-        return [None if isinstance(run, Hung) else run for _, run in found]
+        return [None if isinstance(run, Gone) else run for _, run in found]
 
 
 def _run(app: App, scenario: Scenario) -> Run:

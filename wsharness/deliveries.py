@@ -42,7 +42,7 @@ def played(transcript: Transcript, leavers: Container[str]) -> Transcript | None
     return records
 
 
-ENDS = ("handler stuck", "busy loop", "never retrieved", "rule broken", "unanswered")
+ENDS = ("handler stuck", "busy loop", "process ended", "never retrieved", "rule broken", "unanswered")
 
 
 def _is_end(fact: Fact) -> bool:

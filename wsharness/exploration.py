@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.database import ExampleDatabase
 
-from wsharness import checks, comparisons, shrinking, strategies
+from wsharness import checks, comparisons, gone, shrinking, strategies
 from wsharness.asgi import App
 from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
 from wsharness.profiles import PROFILES, get_profile
@@ -25,7 +25,7 @@ from wsharness.shrinking import Outcome, loose_key
 from wsharness.simulation import simulate, warm_up
 from wsharness.targets import Route, route_of
 from wsharness.vocabulary import messages_of_model
-from wsharness.workers import Hung, run_all
+from wsharness.workers import Gone, Hung, run_all
 
 BATCH = 100  # conversations that Hypothesis draws at a time
 CHUNK = 25  # runs that share a process while they show nothing
@@ -262,7 +262,7 @@ class _Explorer:
         jobs = [(index,) for index in range(len(scenarios))]
         runs = run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_spoils)
         for index, outcome in runs:
-            yield scenarios[index], _hung(outcome) if isinstance(outcome, Hung) else outcome
+            yield scenarios[index], _gone(outcome) if isinstance(outcome, Gone) else outcome
 
     def _run_fresh(self, scenarios: Sequence[Scenario], until: float | None = None) -> Iterator[Outcome]:
         for _, outcome in self._run(scenarios):
@@ -338,6 +338,5 @@ def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
     return Outcome(failures, result.schedule, checks.ever_accepted(result.transcript))
 
 
-def _hung(hung: Hung) -> Outcome:
-    text = f"the run did not end within {hung.seconds:g} s of real time and was stopped from outside"
-    return Outcome([checks.CHECKS["WSH103"].failure(text)], accepted=True, hung=True)
+def _gone(run: Gone) -> Outcome:
+    return Outcome([gone.failure(run)], accepted=True, hung=isinstance(run, Hung))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from wsharness.asgi import App
 from wsharness.errors import WSHarnessError
 from wsharness.results import Result
-from wsharness.workers import Hung, Reserve, can_fork
+from wsharness.workers import Gone, Reserve, can_fork
 
 R = TypeVar("R")
 MOST = 32  # apps that are kept; whoever makes one for each run needs none of this
@@ -53,10 +53,8 @@ class Kept:
         if key not in self.results:
             assert self.reserve is not None
             found = self.reserve.call(_run_kept, id(self.app), function, args, limit=LIMIT)
-            if isinstance(found, Hung):
-                raise WSHarnessError(
-                    f"the run did not end within {LIMIT:g} s of real time and was stopped from outside"
-                )
+            if isinstance(found, Gone):
+                raise WSHarnessError(found.message)
             if len(self.results) >= REMEMBERED:
                 del self.results[next(iter(self.results))]
             self.results[key] = found

@@ -12,6 +12,7 @@ from wsharness.endpoint import ClientDisconnected
 from wsharness.errors import BusyLoop, TargetError
 from wsharness.events import ClientEvent, Rejected
 from wsharness.frames import Assembler, CloseFrame, End, FrameAct, Ping, Pong, WireEvent
+from wsharness.interrupts import ENDS_PROCESS, is_users
 from wsharness.profiles import Profile, State
 from wsharness.rules import Phase, next_phase
 from wsharness.runtime import Job, Runtime, Signal
@@ -286,11 +287,13 @@ class InProcessConnection(Connection):
         serving.set(self.name)
         try:
             await app(scope, channel.receive, channel.send)
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except BaseException as raised:
+            if is_users(raised):
+                raise
             error = raised
-            if self.cancelled:
+            if self.cancelled and not isinstance(raised, ENDS_PROCESS):
                 raise
         finally:
             del channel
@@ -559,11 +562,11 @@ class Lifespan:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         try:
             await self._app(scope, self._receive, self._send)
-        except (KeyboardInterrupt, GeneratorExit):
+        except GeneratorExit:
             raise
         except BaseException as error:
             self._error = error
-            if not isinstance(error, Exception):
+            if is_users(error) or not isinstance(error, (Exception, *ENDS_PROCESS)):
                 raise
         finally:
             self._done = True

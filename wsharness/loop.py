@@ -14,11 +14,10 @@ from contextvars import Context
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
-from anyio._backends import _asyncio as anyio_backend
-
 from wsharness import determinism
 from wsharness.determinism import NumberedTask, TaskList
 from wsharness.errors import UsageError
+from wsharness.interrupts import ENDS_PROCESS, is_users
 from wsharness.refusals import REFUSED, unsupported
 from wsharness.scheduling import ReadyQueue, Schedule, make_schedule
 from wsharness.stopping import (
@@ -28,12 +27,13 @@ from wsharness.stopping import (
     SimulationStopped,
     ThreadStuck,
     TimeLimitReached,
+    process_ended,
     running,
     suspended,
     up_to_users_code,
     where,
 )
-from wsharness.threads import Job, Jobs, dismiss_workers, follow_anyio
+from wsharness.threads import Job, Jobs, dismiss_workers, follow_anyio, may_call_back
 from wsharness.watchdog import own_work, watchdog
 
 T = TypeVar("T")
@@ -47,7 +47,6 @@ GLANCE = 0.05  # real seconds between two looks at threads: one that ends wakes 
 CLOSING_TURNS = 3  # what transports need to close after `close()`
 COARSE = 1e6  # from here on a nanosecond is less than what two neighbouring floats differ by
 POOL = "wsharness pool"
-OWN_THREADS = ("wsharness",)
 
 
 class VirtualSelector(selectors.BaseSelector):
@@ -274,7 +273,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._idle_hook()
             if self._ready or self._scheduled:
                 return
-        if any(_may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before):
+        if any(may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before):
             with own_work(self):
                 self.jobs.wait_for_call(patiently=True)
             if self._take_arrived():
@@ -282,10 +281,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._stop(Deadlock("deadlock: no task can go on, and none waits for time", self.stacks(self.pending())))
 
     def _stop(self, outcome: SimulationStopped) -> NoReturn:
-        self._end_by(outcome)
+        self.end_by(outcome)
         raise outcome
 
-    def _end_by(self, outcome: SimulationStopped) -> None:
+    def end_by(self, outcome: SimulationStopped) -> None:
+        """Go on no further."""
         if self.outcome is None:
             self.outcome = outcome
             self._progress()  # has seen what happened until now: what follows is the end's own doing
@@ -317,7 +317,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _is_outside_open(self) -> bool:
         """Whether something real is open: files other than the loop's own pipe, or threads that may call."""
         return self._are_files_open() or any(
-            _may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before
+            may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before
         )
 
     def _are_files_open(self) -> bool:
@@ -356,7 +356,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         name = "main" if task is None else task.get_name()
         stacks = {name: up_to_users_code(running(frame))}
         what = "blocked event loop: code that waits in" if blocked else "busy loop: code that computes in"
-        self._end_by(BusyLoop(f"{what} one step and gives no other task a turn{where(stacks)}", stacks))
+        self.end_by(BusyLoop(f"{what} one step and gives no other task a turn{where(stacks)}", stacks))
         return BusyLoop
 
     # Looking in
@@ -418,14 +418,6 @@ def _thread_stuck(job: Job, limit: float) -> ThreadStuck:
     )
 
 
-def _may_call_back(thread: threading.Thread) -> bool:
-    return not (
-        thread.name.startswith(OWN_THREADS)
-        or isinstance(thread, anyio_backend.WorkerThread)
-        or thread is threading.current_thread()
-    )
-
-
 def _is_ours(timer: asyncio.TimerHandle) -> bool:
     module = getattr(timer._callback, "__module__", None)  # type: ignore[attr-defined]  # noqa: SLF001
     return isinstance(module, str) and module.startswith("wsharness.") and not module.startswith("wsharness.app")
@@ -472,7 +464,12 @@ class Runner:
         loop = self.loop
         self._task = task = loop.create_task(main)
         with watchdog.watching(loop, self._step_limit), contextlib.suppress(SimulationStopped):
-            loop.run_until_complete(task)
+            try:
+                loop.run_until_complete(task)
+            except ENDS_PROCESS as error:
+                if task.done() or is_users(error):
+                    raise
+                loop.end_by(process_ended(error))
         if loop.outcome is not None:
             raise loop.outcome
         value: T = task.result()
@@ -565,7 +562,9 @@ def _finish(loop: VirtualTimeLoop, main: asyncio.Task[Any] | None) -> None:
                 loop.run_until_complete(asyncio.sleep(0))
         if loop._default_executor is not None:  # noqa: SLF001
             loop.run_until_complete(loop.shutdown_default_executor())
-    except SimulationStopped:
+    except (SimulationStopped, *ENDS_PROCESS) as error:
+        if is_users(error):
+            raise
         for task in loop.pending():
             _abandon(task)
     finally:

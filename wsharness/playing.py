@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from wsharness import comparisons
-from wsharness.attempts import hung_failure
+from wsharness import comparisons, gone
 from wsharness.deployed import Target
 from wsharness.errors import UnreachableError, UsageError, WebSocketError, WSHarnessError
 from wsharness.events import Accepted
@@ -18,7 +17,7 @@ from wsharness.scenario.running import play
 from wsharness.simulation import simulate
 from wsharness.targets import load_app
 from wsharness.transcript import Transcript
-from wsharness.workers import Hung, run_all
+from wsharness.workers import Gone, run_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +134,12 @@ def _name(scenario: Scenario, index: int) -> str:
     return scenario.name or f"scenario {index + 1}"
 
 
-def _add(report: Report, name: str, result: Result | Hung) -> None:
+def _add(report: Report, name: str, result: Result | Gone) -> None:
     """Count what a scenario showed."""
     case = CaseResult(name, "", report.profile, runs=1)
     failures: list[Failure]
-    if isinstance(result, Hung):
-        failures = [hung_failure(result, name)]
+    if isinstance(result, Gone):
+        failures = [gone.failure(result, name)]
     else:
         failures = result.failures
         case.duration = result.transcript.end

@@ -49,8 +49,13 @@ def place(filename: str) -> tuple[str, bool]:
 
 def make_frame(code: types.CodeType, line: int | None) -> Frame:
     """A Frame for a code object and a line."""
-    file, user = place(code.co_filename)
-    return Frame(file, line or code.co_firstlineno, code.co_qualname.replace(".<locals>", ""), user)
+    return frame_at(code.co_filename, line or code.co_firstlineno, code.co_qualname)
+
+
+def frame_at(filename: str, line: int, function: str) -> Frame:
+    """A Frame for a line of a file, in a function of that qualified name."""
+    file, user = place(filename)
+    return Frame(file, line, function.replace(".<locals>", ""), user)
 
 
 def without_own(frames: Iterable[Frame]) -> Stack:

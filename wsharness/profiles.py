@@ -238,6 +238,8 @@ class Profile:
     return_event: Literal["lost", "open", "empty close"] | int = "lost"
     """What a client sees when the app returns after accept."""
     raise_event: Literal["lost", "open", "empty close"] | int = "lost"
+    exit_ends_process: bool = False
+    """SystemExit or KeyboardInterrupt in a handler ends the server, and every connection with it."""
     poll: float | None = None
     """Seconds between two looks at apps that have ended."""
     poll_offset: float = 0.0
@@ -422,6 +424,7 @@ HYPERCORN = Profile(
     data_after_close="yes",
     return_event=1011,
     raise_event=1011,
+    exit_ends_process=True,
     ping_interval=None,
     ping_timeout=None,
     ping_first=True,
@@ -477,6 +480,7 @@ DAPHNE = Profile(
     data_after_close="yes",
     return_event="open",
     raise_event=1011,
+    exit_ends_process=True,
     poll=1.0,
     timer_lead=0.5,
     ping_timeout=30.0,

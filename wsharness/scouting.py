@@ -98,9 +98,10 @@ def _send_each(app: App, route: Route, messages: Sequence[str], options: Options
 
     jobs = [(index,) for index in range(len(messages))]
     for _, found in run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=BATCH, spoils=_is_busy):
-        if isinstance(found, Hung) or found.busy:
+        if isinstance(found, Hung) or (isinstance(found, Sighting) and found.busy):
             return  # each costs a second, and has been found
-        yield found
+        if isinstance(found, Sighting):
+            yield found
 
 
 def _is_busy(sighting: Sighting) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from wsharness import checks, fresh, holders, probes
 from wsharness.asgi import App, Receive, Scope, Send
-from wsharness.errors import BusyLoop, UsageError, WebSocketError
+from wsharness.errors import UsageError, WebSocketError
 from wsharness.growth import Growth
 from wsharness.harness import Harness
 from wsharness.inprocess import LifespanMode
@@ -19,7 +19,7 @@ from wsharness.results import Result
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.scenario.running import play
 from wsharness.scheduling import Schedule, make_schedule
-from wsharness.stopping import Deadlock, SimulationStopped, ThreadStuck
+from wsharness.stopping import BusyLoop, Deadlock, ProcessEnded, SimulationStopped, ThreadStuck
 from wsharness.transcript import Direction, Fact, Progress, Record, Transcript
 from wsharness.watchdog import own_work
 
@@ -232,7 +232,7 @@ def _hide_this_task() -> None:
 
 def note_stopped(transcript: Transcript, stopped: SimulationStopped) -> None:
     """The loop could not go on, or was stopped from outside: say where the app was."""
-    kind = "busy loop" if isinstance(stopped, BusyLoop) else "handler stuck"
+    kind = {BusyLoop: "busy loop", ProcessEnded: "process ended"}.get(type(stopped), "handler stuck")
     stacks = [probes.without_own(probes.make_frame(*place) for place in stack) for stack in stopped.stacks.values()]
     stack = max(stacks, key=lambda frames: sum(frame.user for frame in frames), default=())
     data = {"deadlock": isinstance(stopped, Deadlock), "slow": isinstance(stopped, (BusyLoop, ThreadStuck))}

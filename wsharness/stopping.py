@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sysconfig
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType
@@ -13,6 +14,7 @@ from wsharness import errors
 Place: TypeAlias = tuple[CodeType, int]
 """A code object and the line it is at."""
 
+_STEP = asyncio.Handle._run.__code__  # noqa: SLF001 (no public name)
 MAX_DEPTH = 200
 FRAMES = ("cr_frame", "gi_frame")
 AWAITED = ("cr_await", "gi_yieldfrom")
@@ -52,6 +54,10 @@ class ThreadStuck(SimulationStopped):
     """A thread job did not end."""
 
 
+class ProcessEnded(SimulationStopped):
+    """What the app raised leaves the loop and ends the process that runs it: SystemExit, KeyboardInterrupt."""
+
+
 def suspended(awaitable: Any) -> Iterator[Place]:
     """Where a coroutine is suspended, from the outermost await to the innermost."""
     for _ in range(MAX_DEPTH):
@@ -66,19 +72,34 @@ def suspended(awaitable: Any) -> Iterator[Place]:
 def running(frame: FrameType | None) -> list[Place]:
     """The places of a running thread, from the loop's step inwards."""
     places: list[Place] = []
-    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:  # noqa: SLF001
+    while frame is not None and frame.f_code is not _STEP:
         places.append((frame.f_code, frame.f_lineno))
         frame = frame.f_back
     return places[::-1]
 
 
+def raised(error: BaseException) -> tuple[Place, ...]:
+    """Where an exception was raised, from the loop's step inwards."""
+    places = [(frame.f_code, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+    step = max((n for n, (code, _) in enumerate(places) if code is _STEP), default=-1)
+    return tuple(places[step + 1 :])
+
+
+def process_ended(error: BaseException) -> ProcessEnded:
+    """The end of a run in whose loop a task or a callback raised what no loop holds back."""
+    name = type(error).__name__
+    text = f"{f'{name}: {error}'.removesuffix(': ')}, raised in a task or callback, ends the process on every server"
+    return ProcessEnded(text, {name: raised(error)})
+
+
 def up_to_users_code(places: list[Place]) -> tuple[Place, ...]:
     """Leave out what varies from sample to sample: what the outermost function of the user's own calls."""
-    outer = next((at for at, (code, _) in enumerate(places) if _is_users(code.co_filename)), 0)
+    outer = next((at for at, (code, _) in enumerate(places) if is_users(code.co_filename)), 0)
     return (*places[:outer], *((code, code.co_firstlineno) for code, _ in places[outer : outer + 1]))
 
 
-def _is_users(filename: str) -> bool:
+def is_users(filename: str) -> bool:
+    """Whether a file is the user's own, and neither installed nor ours."""
     return not filename.startswith(("<frozen", *NOT_USERS))
 
 
@@ -86,7 +107,7 @@ def where(stacks: dict[str, tuple[Place, ...]]) -> str:
     """The innermost places of the user's own code, as the end of a sentence."""
     places = []
     for stack in stacks.values():
-        own = [place for place in stack if _is_users(place[0].co_filename)]
+        own = [place for place in stack if is_users(place[0].co_filename)]
         places += own[-1:]
     names = sorted({f"{code.co_qualname} ({Path(code.co_filename).name}:{line})" for code, line in places})
     return f": {', '.join(names)}" if names else ""

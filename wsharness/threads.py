@@ -17,6 +17,7 @@ from anyio._backends import _asyncio as anyio_backend
 
 T = TypeVar("T")
 
+OWN_THREADS = ("wsharness",)
 SILENCE = 0.002  # real seconds without a call from a parked job before time may pass
 
 
@@ -207,6 +208,15 @@ def dismiss_workers(loop: asyncio.AbstractEventLoop) -> None:
     for thread in threading.enumerate():
         if isinstance(thread, anyio_backend.WorkerThread) and thread.loop is loop and not thread.stopping:
             thread.stop()
+
+
+def may_call_back(thread: threading.Thread) -> bool:
+    """Whether it may be one of the app's own that calls its loop: no job's, not ours, not this one."""
+    return not (
+        thread.name.startswith(OWN_THREADS)
+        or isinstance(thread, anyio_backend.WorkerThread)
+        or thread is threading.current_thread()
+    )
 
 
 class _Followed:

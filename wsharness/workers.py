@@ -13,12 +13,14 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Generic, NoReturn, TypeVar
+from typing import Any, BinaryIO, Generic, NoReturn, TypeAlias, TypeVar
 
 from wsharness.errors import UsageError, WSHarnessError
+from wsharness.lastwords import LastWords, Site
 
 T = TypeVar("T")
 CHUNK = 1 << 16
+HESITATION = 0.2  # seconds
 SIZE = 8  # bytes that say how long an answer is
 
 
@@ -32,6 +34,44 @@ class Hung:
 
     seconds: float
 
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return f"the run did not end within {self.seconds:g} s of real time and was stopped from outside"
+
+
+@dataclass(slots=True)
+class Died:
+    """What comes back for a run that ended its process."""
+
+    status: int
+    """The exit code, or a signal's number below zero, as in `subprocess`."""
+    sites: tuple[Site, ...] = ()
+    """The last line of the user's own code, and what called it."""
+
+    @property
+    def how(self) -> str:
+        """Of what it died."""
+        if self.status >= 0:
+            return f"exit code {self.status}"
+        return signal.Signals(-self.status).name if -self.status in signal.valid_signals() else f"signal {-self.status}"
+
+    @property
+    def message(self) -> str:
+        """What happened."""
+        return f"the process that ran the app ended with {self.how}"
+
+
+Gone: TypeAlias = Hung | Died
+"""What comes back for a run that cannot tell what it showed."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    jobs: range
+    traced: bool = False
+    """It is the run once more that ended its process, to see where."""
+
 
 @dataclass(slots=True)
 class _Child:
@@ -40,6 +80,7 @@ class _Child:
     pid: int
     pipe: int
     due: float
+    words: LastWords | None = None
     answered: int = 0
     data: bytearray = field(default_factory=bytearray)
 
@@ -61,14 +102,14 @@ def run_all(
     limit: float = 60.0,
     batch: int = 1,
     spoils: Callable[[T], bool] = _never,
-) -> Iterator[tuple[int, T | Hung]]:
+) -> Iterator[tuple[int, T | Gone]]:
     """Call `function(*job)` for each job, in forked processes; yield (index, value) in the jobs' order.
 
     The parent must not have run the app: a process starts from the state right after the import. It takes `batch`
     jobs one after another, for a fork costs more than a short run, and ends early after a value that `spoils` it:
     the rest of the batch goes on in a new one, and so does a job that fails after others. Which jobs share a process
     depends on their values and not on how many run in `parallel`. A run that takes more than `limit` real seconds is
-    ended and yields Hung.
+    ended and yields Hung; one that ends its process, alone as well, yields Died.
     """
     if not can_fork():
         raise UsageError("isolated runs need os.fork, which this platform has not; use WSL, Linux or macOS")
@@ -95,8 +136,8 @@ def _frozen() -> Iterator[None]:
             gc.unfreeze()
 
 
-def _in_order(pool: "_Pool[T]") -> Iterator[tuple[int, T | Hung]]:
-    done: dict[int, T | Hung] = {}
+def _in_order(pool: "_Pool[T]") -> Iterator[tuple[int, T | Gone]]:
+    done: dict[int, T | Gone] = {}
     try:
         for index in range(len(pool.jobs)):
             while index not in done:
@@ -123,7 +164,7 @@ class _Pool(Generic[T]):
         self._parallel = max(1, parallel)
         self._limit = limit
         starts = range(0, len(jobs), batch)
-        self._waiting = deque(range(start, min(start + batch, len(jobs))) for start in starts)
+        self._waiting = deque(_Batch(range(start, min(start + batch, len(jobs)))) for start in starts)
         self._children: dict[int, _Child] = {}
         self._selector = selectors.DefaultSelector()
 
@@ -134,35 +175,33 @@ class _Pool(Generic[T]):
             self._children[child.pipe] = child
             self._selector.register(child.pipe, selectors.EVENT_READ)
 
-    def _fork(self, jobs: range) -> _Child:
+    def _fork(self, batch: _Batch) -> _Child:
         reader, writer = os.pipe()
+        words = LastWords() if batch.traced else None
         pid = _fork()
         if pid == 0:
             os.close(reader)
-            _work(self._function, [self.jobs[index] for index in jobs], self._spoils, writer)
+            _work(self._function, [self.jobs[index] for index in batch.jobs], self._spoils, writer, words)
         os.close(writer)
-        return _Child(jobs, pid, reader, time.monotonic() + self._limit)
+        return _Child(batch.jobs, pid, reader, time.monotonic() + self._limit, words)
 
-    def collect(self) -> dict[int, T | Hung]:
+    def collect(self) -> dict[int, T | Gone]:
         """Wait for some child and take what is finished."""
         now = time.monotonic()
         patience = max(0.0, min(child.due for child in self._children.values()) - now)
-        finished: dict[int, T | Hung] = {}
+        finished: dict[int, T | Gone] = {}
         for key, _ in self._selector.select(patience):
             child = self._children[key.fd]
             chunk = os.read(key.fd, CHUNK)
             child.data += chunk
             finished.update(self._answers(child))
             if not chunk:
-                self._reap(child)
-                self._go_on(child)
+                finished.update(self._end(child))
         for child in [child for child in self._children.values() if child.due <= time.monotonic()]:
             os.kill(child.pid, signal.SIGKILL)
             self._reap(child)
             finished[child.jobs[0]] = Hung(self._limit)
-            child.jobs = child.jobs[1:]
-            child.answered += 1
-            self._go_on(child)
+            self._go_on(child.jobs[1:])
         return finished
 
     def _answers(self, child: _Child) -> Iterator[tuple[int, T]]:
@@ -175,18 +214,33 @@ class _Pool(Generic[T]):
             index, child.jobs = child.jobs[0], child.jobs[1:]
             yield index, value
 
-    def _go_on(self, child: _Child) -> None:
-        """What is left of a batch begins anew, before other batches."""
-        if child.jobs and not child.answered:
-            raise _died()
-        if child.jobs:
-            self._waiting.appendleft(child.jobs)
+    def _end(self, child: _Child) -> Iterator[tuple[int, Died]]:
+        """A process ended: what it leaves undone goes on in another; a job that ends its own too is not done again."""
+        words = child.words.read() if child.words is not None else ()
+        status = self._reap(child)
+        if status == -signal.SIGINT:
+            time.sleep(HESITATION)  # a Ctrl-C is for all of us, and raises here
+        if child.answered or not child.jobs:
+            self._go_on(child.jobs)
+            return
+        self._go_on(child.jobs[1:])
+        if child.words is None:
+            self._waiting.appendleft(_Batch(child.jobs[:1], traced=True))
+        else:
+            yield child.jobs[0], Died(status, words)
 
-    def _reap(self, child: _Child) -> None:
+    def _go_on(self, jobs: range) -> None:
+        """What is left of a batch begins anew, before other batches."""
+        if jobs:
+            self._waiting.appendleft(_Batch(jobs))
+
+    def _reap(self, child: _Child) -> int:
         self._selector.unregister(child.pipe)
         os.close(child.pipe)
         del self._children[child.pipe]
-        os.waitpid(child.pid, 0)
+        if child.words is not None:
+            child.words.close()
+        return os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
 
     def close(self) -> None:
         """End what still runs."""
@@ -213,7 +267,7 @@ class Reserve:
         os.close(asks)
         os.close(answering)
 
-    def call(self, function: Callable[..., T], *args: Any, limit: float = 60.0) -> T | Hung:
+    def call(self, function: Callable[..., T], *args: Any, limit: float = 60.0) -> T | Gone:
         """`function(*args)`, which must be picklable, as if nothing had run since; as `run_all` does."""
         request = pickle.dumps((function, args, limit))
         try:
@@ -226,7 +280,7 @@ class Reserve:
         good, value = answer
         if not good:
             raise value
-        result: T | Hung = value
+        result: T | Gone = value
         return result
 
     def close(self) -> None:
@@ -240,8 +294,7 @@ def _serve(asks: BinaryIO, answers: BinaryIO) -> NoReturn:
     """What the copy does until nobody asks any more."""
     try:
         _silence()
-        with contextlib.suppress(ValueError):  # in a thread other than the main one
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         gc.freeze()
         while size := int.from_bytes(asks.read(8)):
             function, args, limit = pickle.loads(asks.read(size))  # noqa: S301 (our own parent wrote it)
@@ -261,15 +314,23 @@ def _answer(function: Callable[..., Any], args: tuple[Any, ...], limit: float) -
 
 
 def _fork() -> int:
+    """As os.fork; a Ctrl-C ends a child without a word, for its parent hears of it too."""
     sys.stdout.flush()  # or every child would write what is still to be written
     sys.stderr.flush()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of our own watchdog's thread, which a child begins anew
-        return os.fork()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            pid = os.fork()
+            if pid == 0:
+                signal.signal(signal.SIGINT, signal.SIG_DFL)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        return pid
 
 
 def _died() -> WorkerError:
-    return WorkerError("a run's process died without a word; is there a crash in a C extension?")
+    return WorkerError("the process that keeps a copy of the app from before its first run was ended from outside")
 
 
 def _value(data: bytearray) -> Any:
@@ -282,11 +343,18 @@ def _value(data: bytearray) -> Any:
 
 
 def _work(
-    function: Callable[..., T], jobs: Iterable[tuple[Any, ...]], spoils: Callable[[T], bool], writer: int
+    function: Callable[..., T],
+    jobs: Iterable[tuple[Any, ...]],
+    spoils: Callable[[T], bool],
+    writer: int,
+    words: LastWords | None,
 ) -> None:
     """Run jobs, write their values, and leave without the parent's clean-up."""
     try:
         _silence()
+        _leave_no_core()
+        if words is not None:
+            words.follow()
         for number, job in enumerate(jobs):
             good, payload, spoilt = _run_job(function, job, spoils)
             if number and not good:
@@ -313,6 +381,14 @@ def _run_job(function: Callable[..., T], job: tuple[Any, ...], spoils: Callable[
         return False, pickle.dumps((False, error)), True
     except BaseException:  # noqa: BLE001 (whatever it is, the parent must hear of it)
         return False, pickle.dumps((False, traceback.format_exc())), True
+
+
+def _leave_no_core() -> None:
+    """A crash is reported, and need not fill the disk."""
+    import resource  # noqa: PLC0415 (where there is no fork there is none of it)
+
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def _silence() -> None:

@@ -208,7 +208,9 @@ def _made(factory: Any, target: str) -> Any:
         raise TargetError(f"{target} is an app and no factory; leave out --factory")
     try:
         return factory()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # it may even call sys.exit()
         sentence = f"the factory {target} raised {type(error).__name__}: {error}"
         raise TargetError(sentence + _place(error)) from error
 
