@@ -2,11 +2,12 @@
 
 from wsharness.errors import UnsupportedError
 
-SOCKETS = "put a fake in its place (a FastAPI dependency override, an in-memory repository), or pass real_io=True"
+ELSEWHERE = "in a module that imports the app, and name that one; a test with the `ws` fixture runs on a real loop"
+FAKE = f"put a fake in its place (a dependency override, an in-memory repository) {ELSEWHERE}"
 ADVICE = {
-    "a socket": SOCKETS,
-    "a subprocess": "call what it runs from a fake, or pass real_io=True",
-    "a signal handler": "install it outside the app that is simulated, or pass real_io=True",
+    "a socket": FAKE,
+    "a subprocess": FAKE,
+    "a signal handler": "install it where the server is started, not in the app",
 }
 REFUSED = {
     "create_connection": "a socket",
