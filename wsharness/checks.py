@@ -201,8 +201,8 @@ _CATALOGUE = (
         "WSH305",
         "the app needs what a simulation has not",
         "A socket, a subprocess or a signal handler was refused: what the app does with a database, a message broker "
-        "or another service was not tested, nor what comes after it. Put a fake in its place (a dependency override, an "
-        "in-memory backend) in a module that imports the app, and check the app from there.",
+        "or another service was not tested, nor what comes after it. Put a fake in its place (a dependency override, "
+        "an in-memory backend) in a module that imports the app, and check the app from there.",
         "warning",
     ),
     Check(
