@@ -2,6 +2,7 @@ import asyncio
 import math
 import os
 import time
+from functools import partial
 
 import pytest
 from hypothesis.database import InMemoryExampleDatabase
@@ -159,6 +160,68 @@ def test_a_budget_of_time_ends_it():
     report = look(serve(echo), runs=None, budget=0.5)
     assert time.monotonic() - began < 60
     assert report.counts["runs"] > 0
+
+
+class Clock:
+    """A second for each run."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(exploration, "time", self)
+        monkeypatch.setattr(comparisons, "time", self)
+        for module in (exploration, comparisons):
+            monkeypatch.setattr(module, "run_all", partial(self.run_all, module.run_all))
+
+    def monotonic(self):
+        return self.now
+
+    def run_all(self, run_all, *args, **options):
+        for found in run_all(*args, **options):
+            self.now += 1
+            yield found
+
+
+async def full_of_bugs(websocket):
+    async def answer(text):
+        number = len(text) % 30
+        exec(compile("\n" * number + "raise ValueError(text)", __file__, "exec"), {"text": text})
+
+    await talk(websocket, answer)
+
+
+def test_a_budget_includes_making_small_and_what_is_left_large_is_made_small_next_time(monkeypatch):
+    clock = Clock(monkeypatch)
+    database = InMemoryExampleDatabase()
+    app = serve(full_of_bugs)
+    report = look(app, database, runs=None, budget=20.0)
+    assert 19 <= clock.now <= 21
+    large = {failure.key for failure in report.failures if failure.case == "explored, not made small in time"}
+    assert large
+    for failure in report.failures:
+        [scenario] = loads(failure.scenario)
+        assert failure.key in {one.key for one in simulate(scenario, app).failures}
+    monkeypatch.setattr(exploration, "PATIENCE", 1000)
+    again = look(app, database, runs=1)
+    assert {failure.key for failure in again.failures} == {failure.key for failure in report.failures}
+    assert {failure.case for failure in again.failures if failure.key in large} == {"explored"}
+    known = [value for key in database.data for value in database.fetch(key)]
+    assert sorted(known) == sorted(failure.scenario.encode() for failure in again.failures)
+
+
+def test_what_shows_nothing_is_explored_until_the_budget_ends(monkeypatch):
+    clock = Clock(monkeypatch)
+    assert look(serve(careful), runs=None, budget=60.0).failures == []
+    assert 57 <= clock.now <= 61
+
+
+def test_known_failures_are_not_shown_again_beyond_the_budget(monkeypatch):
+    database = InMemoryExampleDatabase()
+    monkeypatch.setattr(exploration, "PATIENCE", 0)
+    assert len(look(serve(full_of_bugs), database, runs=50).failures) > 1
+    clock = Clock(monkeypatch)
+    found = look(serve(full_of_bugs), database, runs=None, budget=1.0).failures
+    assert clock.now <= 2
+    assert len(found) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Runs of one scenario compared: in other orders of its tasks (WSH303), and once more from the same seed (WSH401)."""
 
 import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -47,13 +48,23 @@ class Runner:
     """Real seconds after which one run is ended from outside."""
     count: int = 0
     """How many runs there were."""
+    until: float | None = None
+    """When, by time.monotonic(), no further run begins."""
 
     def __call__(self, scenarios: Iterable[Scenario], *, batch: int = 1) -> list[Run | None]:
-        """What came of each, None where it did not end; up to `batch` share a process."""
+        """What came of each, None where it did not end or it is too late; up to `batch` share a process."""
         jobs = [(self.app, scenario) for scenario in scenarios]
-        self.count += len(jobs)
-        found = run_all(_run, jobs, parallel=self.parallel, limit=self.limit, batch=batch)
-        return [None if isinstance(run, Gone) else run for _, run in found]
+        found: list[Run | None] = []
+        if not self._is_late():
+            for _, run in run_all(_run, jobs, parallel=self.parallel, limit=self.limit, batch=batch):
+                found.append(None if isinstance(run, Gone) else run)
+                if self._is_late():
+                    break
+        self.count += len(found)
+        return found + [None] * (len(jobs) - len(found))
+
+    def _is_late(self) -> bool:
+        return self.until is not None and time.monotonic() >= self.until
 
 
 def _run(app: App, scenario: Scenario) -> Run:

@@ -30,7 +30,11 @@ from wsharness.workers import Gone, Hung, run_all
 BATCH = 100  # conversations that Hypothesis draws at a time
 CHUNK = 25  # runs that share a process while they show nothing
 BUDGET = 60.0
-PATIENCE = 20.0  # real seconds to shrink one failure
+PATIENCE = 20.0  # real seconds to make one failure small
+SHARE = 1 / 3  # of the time that is left, for making small what was found
+LAST = 0.05  # of the budget, which is too little to go on with
+SMALL, LARGE = "explored", "explored, not made small in time"
+"""What the report says of a failure."""
 
 Bug: TypeAlias = tuple[str, str, str, int]
 
@@ -74,7 +78,7 @@ def explore(app: App, options: Options, database: ExampleDatabase | None = None)
     _check(options)
     explorer = _Explorer(app, options, database)
     explorer.recall()
-    explorer.search()
+    explorer.work()
     return explorer.report()
 
 
@@ -105,7 +109,10 @@ class _Found:
     failure: Failure
     scenario: Scenario
     small: bool = False
-    """It has been shrunk before, or a run of it takes too long to be shrunk."""
+    """Nothing more is to be done: it is as small as it gets, or a run of it takes too long to find out."""
+    said: str = SMALL
+    known: bytes | None = None
+    """As the database has it, where it is to be made small."""
 
 
 class _Explorer:
@@ -114,6 +121,7 @@ class _Explorer:
         self._options = options
         self._database = database
         self._key = f"wsharness explore {options.target}".encode()
+        self._large_key = self._key + b", not made small"
         self._routes = routes(app, options)
         self._strategy = strategies.conversations(
             self._routes,
@@ -126,10 +134,14 @@ class _Explorer:
         )
         budget = BUDGET if options.budget is None and options.runs is None else options.budget
         self._until = None if budget is None else time.monotonic() + budget
+        self._pause = (budget or 0.0) * LAST
+        self._search_until = self._until
         self._found: dict[Bug, _Found] = {}
         self._calm: list[Scenario] = []
-        self._compare = comparisons.Runner(app, options.parallel, options.limit)
+        self._compare = comparisons.Runner(app, options.parallel, options.limit, until=self._until)
+        self._compared = False
         self._runs = 0
+        self._batches = itertools.count()
         self._accepted = False
         self._seeds = options.seed
         self._profiles = itertools.cycle(PROFILES if options.profile == "all" else [options.profile])
@@ -142,25 +154,48 @@ class _Explorer:
         return BATCH if self._options.runs is None else max(0, self._options.runs - self._runs)
 
     def _spent(self) -> bool:
-        return self._left() == 0 or self._late()
+        return self._left() == 0 or _is_over(self._until, self._pause)
 
-    def _late(self) -> bool:
-        return self._until is not None and time.monotonic() >= self._until
+    def _is_time_to_shrink(self) -> bool:
+        """Whether what was found needs the time that is left; the more is left, the later."""
+        if any(not found.small for found in self._found.values()):
+            return _is_over(self._search_until)
+        return _is_over(self._until)
+
+    def work(self) -> None:
+        """Search, and make small what was found; again and again until the budget is spent."""
+        while True:
+            if self._until is not None:
+                self._search_until = self._until - SHARE * (self._until - time.monotonic())
+            self._search()
+            self._shrink()
+            if self._spent():
+                return
 
     # What was found before
 
     def recall(self) -> None:
         """Run what the database knows."""
-        for value in sorted(self._database.fetch(self._key)) if self._database is not None else ():
-            scenario = self._read(value)
-            outcome = self._show(scenario) if scenario is not None else Outcome()
-            expects = scenario.run.expects if scenario is not None and scenario.run is not None else None
-            again = [failure for failure in outcome.failures if failure.code == expects]
-            for failure in again:
-                assert scenario is not None
-                self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=True))
-            if not again and self._database is not None:
-                self._database.delete(self._key, value)
+        database = self._database
+        if database is None:
+            return
+        for key in (self._key, self._large_key):
+            for value in sorted(database.fetch(key)):
+                if _is_over(self._until):
+                    return
+                if not self._recall(value, small=key == self._key):
+                    database.delete(key, value)
+
+    def _recall(self, value: bytes, *, small: bool) -> bool:
+        """Whether what the database has shows again, and nothing before it showed that."""
+        scenario = self._read(value)
+        if scenario is None or scenario.run is None:
+            return False
+        shown = [failure for failure in self._show(scenario).failures if failure.code == scenario.run.expects]
+        new = {loose_key(failure): failure for failure in shown if loose_key(failure) not in self._found}
+        for bug, failure in new.items():
+            self._found[bug] = _Found(failure, scenario, small, known=None if small else value)
+        return bool(new)
 
     def _show(self, scenario: Scenario) -> Outcome:
         outcome = next(self._run_fresh([scenario]))
@@ -179,13 +214,14 @@ class _Explorer:
 
     # The search
 
-    def search(self) -> None:
+    def _search(self) -> None:
         """Draw conversations and run them, each in asyncio's order, a drawn one and one of the chosen schedule."""
-        for number in itertools.count():
+        for number in self._batches:
             self._try([one for scenario in self._draw(number) for one in self._variants(scenario)])
-            if number == 0:
+            if not self._compared:
+                self._compared = True
                 self._compare_runs()
-            if self._spent():
+            if self._left() == 0 or self._is_time_to_shrink():
                 return
 
     def _compare_runs(self) -> None:
@@ -194,8 +230,9 @@ class _Explorer:
         info = RunInfo(profile="uvicorn" if options.profile == "all" else options.profile, expects=ANY_CHECK)
         messages = _examples(options.messages or strategies.SMALL_TALK)
         talk = self._calm
+        self._compare.until = self._search_until
         for route in self._routes:
-            if self._late() or any(code == "WSH103" for code, *_ in self._found):  # each run would take a second
+            if _is_over(self._search_until) or any(code == "WSH103" for code, *_ in self._found):  # a second a run
                 return
             races = Races(route, options.entry, info)
             found = comparisons.compare(self._compare, races, messages, talk, options.schedule, options.seed)
@@ -242,7 +279,7 @@ class _Explorer:
                 self._calm.append(scenario)
             if not all(loose_key(failure) in self._found for failure in outcome.failures):
                 self._confirm(shrinking.ran_as(scenario, outcome.schedule))
-            if self._spent():
+            if self._left() == 0 or self._is_time_to_shrink():
                 return
 
     def _confirm(self, scenario: Scenario) -> None:
@@ -270,12 +307,35 @@ class _Explorer:
             if until is not None and time.monotonic() >= until:
                 return
 
+    # Making small
+
+    def _shrink(self) -> None:
+        """Make small what is not yet, failures first, within the time that is left."""
+        todo = [found for found in self._found.values() if not found.small]
+        todo.sort(key=lambda found: found.failure.severity == "warning")
+        for number, found in enumerate(todo):
+            now = time.monotonic()
+            until = now + PATIENCE
+            if self._until is not None:
+                until = min(until, now + max(0.0, self._until - now) / (len(todo) - number))
+            self._make_small(found, until)
+
+    def _make_small(self, found: _Found, until: float) -> None:
+        if found.failure.code in comparisons.CODES:
+            self._compare.until = until if self._until is not None else None
+            found.failure, found.scenario = comparisons.smaller(self._compare, (found.failure, found.scenario))
+        elif not _is_over(until):
+            run = partial(self._run_fresh, until=until)
+            found.scenario, found.failure = shrinking.shrink(found.scenario, found.failure, run)
+        found.small = True
+        found.said = LARGE if _is_over(until) else SMALL
+
     # The report
 
     def report(self) -> Report:
         """Each failure by the smallest scenario that shows it."""
         options = self._options
-        failures = [self._shrunk(found) for found in self._found.values()]
+        failures = [self._finished(found) for found in self._found.values()]
         if not self._accepted and not failures:
             failures.append(self._unreached())
         codes = tuple(sorted({failure.code for failure in failures}))
@@ -284,14 +344,8 @@ class _Explorer:
         failures = checks.apply_severity(failures, ignore=options.ignore, warn=options.warn)
         return Report(options.target, options.seed, options.profile, failures, [case])
 
-    def _shrunk(self, found: _Found) -> Failure:
-        failure, scenario = found.failure, found.scenario
-        if failure.code in comparisons.CODES and not found.small:
-            failure, scenario = comparisons.smaller(self._compare, (failure, scenario))
-        elif not found.small:
-            run = partial(self._run_fresh, until=time.monotonic() + PATIENCE)
-            scenario, failure = shrinking.shrink(scenario, failure, run)
-        options = self._options
+    def _finished(self, found: _Found) -> Failure:
+        failure, scenario, options = found.failure, found.scenario, self._options
         info = replace(
             scenario.run or RunInfo(),
             app=options.target or None,
@@ -303,8 +357,10 @@ class _Explorer:
         scenario = replace(scenario, name=f"{failure.title}{place}", run=info)
         text = to_yaml(scenario)
         if self._database is not None:
-            self._database.save(self._key, text.encode())
-        return replace(failure, case="explored", seed=info.seed, scenario=text)
+            if found.known is not None:
+                self._database.delete(self._large_key, found.known)
+            self._database.save(self._key if found.said == SMALL else self._large_key, text.encode())
+        return replace(failure, case=found.said, seed=info.seed, scenario=text)
 
     def _unreached(self) -> Failure:
         text = "no connection was ever accepted; say what it needs: --query, --header, --cookie, --hello FILE"
@@ -321,6 +377,10 @@ def _examples(kinds: Sequence[Any]) -> list[str]:
         else:
             texts += [json.dumps(kind)] if isinstance(kind, (dict, list)) else messages_of_model(kind)
     return texts
+
+
+def _is_over(until: float | None, before: float = 0.0) -> bool:
+    return until is not None and time.monotonic() >= until - before
 
 
 def _spoils(outcome: Outcome) -> bool:
