@@ -38,6 +38,7 @@ TESTED_IN = {
     },
     "wsharness/answering.py": "tests/test_fidelity.py",
     "wsharness/closing.py": "tests/test_fidelity.py",
+    "wsharness/codes.py": "tests/test_checks.py",
     "wsharness/endpoint.py": "tests/test_fidelity.py",
     "wsharness/deployed.py": "tests/test_wire.py",
     "wsharness/frames.py": "tests/test_fidelity.py",
