@@ -214,6 +214,11 @@ def test_an_app_whose_lifespan_fails_can_be_checked_without_it(cli_in):
     assert "expected --lifespan auto, on or off" in cli_in("explore", "apps:failing", "--lifespan", "no")[2]
 
 
+def listen_to_ctrl_c():
+    """What a shell started in the background does not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("command", ["check", "replay"])
 def test_a_ctrl_c_ends_it_at_once_and_without_a_traceback(tmp_path, command):
     (tmp_path / "waits.py").write_text(WAITS)
