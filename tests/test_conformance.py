@@ -102,6 +102,26 @@ def test_handlers_that_stay_are_not_multiplied(monkeypatch):
     assert "WSH102" in {failure.code for failure in report.failures}
 
 
+@pytest.mark.parametrize("lost, before, runs, alone", [(5.0, (), 3, 1), (5.0, (0,), 3, 2), (1.0, (), 15, 1)])
+def test_what_takes_seconds_is_not_tried_again_and_again(monkeypatch, lost, before, runs, alone):
+    stuck = conformance.checks.CHECKS["WSH102"].failure("still waiting")
+    alone_with = []
+
+    def show(app, cases, options):
+        return ((case, attempts.Attempt([stuck], accepted=True, lost=lost, before=before)) for case in cases)
+
+    def show_alone(app, case, options):
+        alone_with.append(case)
+        return next(show(app, [case], options))[1]
+
+    monkeypatch.setattr(conformance, "run_batches", show)
+    monkeypatch.setattr(conformance, "run_alone", show_alone)
+    monkeypatch.setattr(conformance, "with_messages", lambda app, route, options: options)
+    report = check(Starlette(routes=[WebSocketRoute("/ws", deadly)]))
+    assert (found(report), report.counts["runs"]) == ({("WSH102", "")}, runs)
+    assert len(alone_with) == alone
+
+
 def test_cases_count_their_runs(chat):
     assert sum(case.runs for case in chat.cases) == chat.counts["runs"] > 40
     assert {case.route for case in chat.cases} == {"/ws/{client_id}"}

@@ -106,3 +106,16 @@ def test_who_holds_a_connection_makes_no_other_bug(code, same):
     one, other = (Failure(code, "t", "m", kind=kind, route="/ws") for kind in ("a list", "a set"))
     assert (loose_key(one) == loose_key(other)) is same
     assert (find(other, Outcome([one])) is one) is same
+
+
+def test_runs_that_take_seconds_are_few_and_what_they_show_counts():
+    log = []
+
+    def run(scenarios):
+        for scenario in scenarios:
+            log.append(scenario)
+            yield Outcome([CRASH], lost=5.0)
+
+    scenario, _ = shrink(LONG, CRASH, run, patience=400)
+    assert len(log) == 2
+    assert scenario.steps == log[-1].steps != LONG.steps

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from wsharness.loop import ThreadStuck, run
-from wsharness.threads import Jobs
+from wsharness.threads import Job, Jobs
 
 
 def slow(result=None):
@@ -130,6 +130,15 @@ def test_a_job_that_does_not_end_is_named(in_thread):
         if not thread.daemon and not thread.name.startswith("ThreadPoolExecutor"):
             thread.join(10)
             assert not thread.is_alive()
+
+
+def test_who_let_the_jobs_go_waits_for_none(way):
+    jobs = Jobs(600.0)
+    jobs.hand_over(Job(jobs, slow))
+    assert jobs.busy
+    jobs.release()
+    assert not jobs.busy
+    assert jobs.catch_up() is None and jobs.parked is None
 
 
 def test_a_job_cancelled_before_it_started_is_forgotten(in_thread):

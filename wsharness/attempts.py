@@ -8,7 +8,7 @@ from wsharness.asgi import App
 from wsharness.conversations import Case, Options, joined
 from wsharness.results import Failure, Result
 from wsharness.shrinking import Outcome
-from wsharness.simulation import simulate, was_slow
+from wsharness.simulation import seconds_lost, simulate
 from wsharness.transcript import Transcript
 from wsharness.workers import Gone, Hung, run_all
 
@@ -66,7 +66,8 @@ def run_after(app: App, cases: Iterable[Case], case: Case, options: Options) -> 
 
 
 def _gone(case: Case, run: Gone) -> Attempt:
-    return Attempt([gone.failure(run, case.kind)], accepted=True, hung=isinstance(run, Hung))
+    lost = run.seconds if isinstance(run, Hung) else 0.0
+    return Attempt([gone.failure(run, case.kind)], accepted=True, lost=lost)
 
 
 def run_case(app: App, case: Case, options: Options, *, holders: bool = True) -> Attempt:
@@ -91,7 +92,7 @@ def run_case(app: App, case: Case, options: Options, *, holders: bool = True) ->
         result.schedule,
         accepted,
         duration=duration,
-        slow=was_slow(result),
+        lost=seconds_lost(result),
         leaves_tasks=leaves,
         grows=grows,
         seen=seen,

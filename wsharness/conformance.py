@@ -58,7 +58,7 @@ def routes(app: App, options: Options) -> list[Route]:
     return found
 
 
-BUSY = 10  # runs on one route that had to be stopped, some after seconds, before the rest of its cases is left out
+LOST = 15.0  # real seconds with runs on one route that had to be stopped, before the rest of its cases is left out
 
 
 def _check_route(app: App, route: Route, options: Options, report: Report) -> list[tuple[Case, checks.Outcome]]:
@@ -69,7 +69,7 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
     seen: list[tuple[Case, checks.Outcome]] = []
     calm: list[Case] = []
     accepted = False
-    busy = 0
+    lost = 0.0
     cases = list(conversations(route, options))
     for case, outcome in run_batches(app, cases, options):
         accepted |= outcome.accepted
@@ -77,7 +77,8 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
         result = results.setdefault(case.kind, CaseResult(case.kind, route.path, options.profile))
         result.runs += 1
         result.duration += outcome.duration
-        busy += outcome.slow or outcome.hung or any(failure.code == "WSH103" for failure in outcome.failures)
+        busy = any(failure.code == "WSH103" for failure in outcome.failures)
+        lost += max(outcome.lost, float(busy))
         if not outcome.failures:
             calm.append(case)
         else:
@@ -85,7 +86,7 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
             result.codes = tuple(sorted({*result.codes, *codes}))
         if outcome.grows and not _stays(outcome):
             found.take(run_alone(app, many_comings(route, options), options), many_comings(route, options))
-        if busy == BUSY:
+        if lost >= LOST:
             break
     report.cases += results.values()
     if not accepted:
@@ -93,7 +94,7 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
         report.cases[-1].codes += ("WSH304",)
     for failure, case in found.confirmed.values():
         report.failures.append(_finished(*_shrunk(app, failure, case, options), route, options))
-    if accepted and not busy and options.profile in (report.profile, dependence.SERVERS[0]):
+    if accepted and not lost and options.profile in (report.profile, dependence.SERVERS[0]):
         _compare_runs(app, route, calm, options, report)
     return seen
 
@@ -166,6 +167,8 @@ class _Found:
             del self._doubts[loose_key(failure)]
 
 
+MEMORY = ("WSH107",)
+"""What is told in full only where a case runs alone: who holds a connection costs a look at every object."""
 WHOLE = ("WSH108", "WSH111", "WSH301")
 """What shows by many steps alike, of which fewer say less: they stand in the file once."""
 
@@ -175,7 +178,11 @@ def _shrunk(app: App, failure: Failure, case: Case, options: Options) -> tuple[F
 
     def run(scenarios: Sequence[Scenario]) -> Iterator[Outcome]:
         for candidate, outcome in run_batches(app, [_case(case.kind, one) for one in scenarios], options):
-            yield outcome if find(failure, outcome) is None else run_alone(app, candidate, options)
+            if find(failure, outcome) is None or not (outcome.before or failure.code in MEMORY):
+                yield outcome
+            else:
+                alone = run_alone(app, candidate, options)
+                yield replace(alone, lost=alone.lost + outcome.lost)
 
     if failure.code in WHOLE:
         return failure, case

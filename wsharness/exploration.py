@@ -22,7 +22,7 @@ from wsharness.scenario.loading import loads
 from wsharness.scenario.model import ANY_CHECK, RunInfo, Scenario, to_yaml
 from wsharness.scheduling import make_schedule
 from wsharness.shrinking import Outcome, loose_key
-from wsharness.simulation import simulate, warm_up
+from wsharness.simulation import seconds_lost, simulate, warm_up
 from wsharness.targets import Route, route_of
 from wsharness.vocabulary import messages_of_model
 from wsharness.workers import Gone, Hung, run_all
@@ -31,6 +31,7 @@ BATCH = 100  # conversations that Hypothesis draws at a time
 CHUNK = 25  # runs that share a process while they show nothing
 BUDGET = 60.0
 PATIENCE = 20.0  # real seconds to make one failure small
+TOO_LONG = 10.0  # real seconds that a run takes, for making it small
 SHARE = 1 / 3  # of the time that is left, for making small what was found
 LAST = 0.05  # of the budget, which is too little to go on with
 SMALL, LARGE = "explored", "explored, not made small in time"
@@ -285,7 +286,7 @@ class _Explorer:
     def _confirm(self, scenario: Scenario) -> None:
         [outcome] = self._run_fresh([scenario])
         for failure in outcome.failures:
-            self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=outcome.hung))
+            self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=outcome.lost > TOO_LONG))
 
     # Runs, in copies of this process
 
@@ -395,8 +396,9 @@ def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
     if result.error is not None and not isinstance(result.error, (AssertionError, WSHarnessError)):
         raise result.error
     failures = [replace(one, route=route_of(routes, one.route)) for one in result.failures if one.code != "WSH501"]
-    return Outcome(failures, result.schedule, checks.ever_accepted(result.transcript))
+    return Outcome(failures, result.schedule, checks.ever_accepted(result.transcript), seconds_lost(result))
 
 
 def _gone(run: Gone) -> Outcome:
-    return Outcome([gone.failure(run)], accepted=True, hung=isinstance(run, Hung))
+    lost = run.seconds if isinstance(run, Hung) else 0.0
+    return Outcome([gone.failure(run)], accepted=True, lost=lost)

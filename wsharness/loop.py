@@ -21,6 +21,7 @@ from wsharness.interrupts import ENDS_PROCESS, is_users
 from wsharness.refusals import REFUSED, unsupported
 from wsharness.scheduling import ReadyQueue, Schedule, make_schedule
 from wsharness.stopping import (
+    BlockedLoop,
     BusyLoop,
     Deadlock,
     Place,
@@ -356,8 +357,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         name = "main" if task is None else task.get_name()
         stacks = {name: up_to_users_code(running(frame))}
         what = "blocked event loop: code that waits in" if blocked else "busy loop: code that computes in"
-        self.end_by(BusyLoop(f"{what} one step and gives no other task a turn{where(stacks)}", stacks))
-        return BusyLoop
+        kind = BlockedLoop if blocked else BusyLoop
+        self.end_by(kind(f"{what} one step and gives no other task a turn{where(stacks)}", stacks))
+        return kind
 
     # Looking in
 

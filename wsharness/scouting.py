@@ -14,7 +14,7 @@ from wsharness.asgi import App
 from wsharness.attempts import BATCH, STEP_LIMIT
 from wsharness.conversations import SMALL_TALK, Case, Options, talking
 from wsharness.events import Message
-from wsharness.simulation import simulate, was_slow
+from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
 from wsharness.transcript import Direction, Fact
 from wsharness.vocabulary import Words, messages_of, words_of
@@ -113,7 +113,7 @@ def sight(app: App, case: Case, message: str, options: Options) -> Sighting:
     sighting = Sighting(message)
     with _tracing(sighting):
         result = simulate(case.scenario, app, seed=0, profile=options.profile, step_limit=STEP_LIMIT)
-    sighting.busy = was_slow(result) or any(failure.code == "WSH103" for failure in result.failures)
+    sighting.busy = seconds_lost(result) > 0 or any(failure.code == "WSH103" for failure in result.failures)
     for record in result.transcript:
         event: Any = record.event
         if record.direction is Direction.SERVER and isinstance(event, Message) and isinstance(event.data, str):

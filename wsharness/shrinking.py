@@ -10,7 +10,7 @@ from wsharness.scenario.model import RunInfo, Scenario, Step, Verb
 
 SEEDS = 4  # random orders that a smaller conversation gets, since deviations of the larger one mean nothing there
 PATIENCE = 500  # runs
-SLOW = 50  # runs that one counts for which took seconds of real time
+SECOND = 50  # runs that count as much as a second that is lost with one
 
 
 def loose_key(failure: Failure) -> tuple[str, str, str, int]:
@@ -27,10 +27,8 @@ class Outcome:
     schedule: dict[int, int] = field(default_factory=dict)
     """Its deviations from asyncio's order."""
     accepted: bool = False
-    hung: bool = False
-    """It had to be ended from outside."""
-    slow: bool = False
-    """It took seconds of real time, until it was stopped."""
+    lost: float = 0.0
+    """Seconds of real time that it took, as a rule, until it was stopped; 0 where it was not."""
 
 
 def find(failure: Failure, outcome: Outcome) -> Failure | None:
@@ -49,12 +47,11 @@ def shrink(scenario: Scenario, failure: Failure, run: Run, *, patience: int = PA
         improved = False
         candidates = list(itertools.islice(_smaller(scenario), patience))
         for candidate, outcome in zip(candidates, run(candidates), strict=False):
-            patience -= SLOW if outcome.slow or outcome.hung else 1
-            if patience <= 0:
-                break
+            patience -= 1 + int(SECOND * outcome.lost)
             again = find(failure, outcome)
             if again is not None:
                 scenario, failure, improved = ran_as(candidate, outcome.schedule), again, True
+            if improved or patience <= 0:
                 break
     return scenario, failure
 

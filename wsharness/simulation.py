@@ -19,7 +19,7 @@ from wsharness.results import Result
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.scenario.running import play
 from wsharness.scheduling import Schedule, make_schedule
-from wsharness.stopping import BusyLoop, Deadlock, ProcessEnded, SimulationStopped, ThreadStuck
+from wsharness.stopping import BusyLoop, Deadlock, ProcessEnded, SimulationStopped
 from wsharness.transcript import Direction, Fact, Progress, Record, Transcript
 from wsharness.watchdog import own_work
 
@@ -232,16 +232,17 @@ def _hide_this_task() -> None:
 
 def note_stopped(transcript: Transcript, stopped: SimulationStopped) -> None:
     """The loop could not go on, or was stopped from outside: say where the app was."""
-    kind = {BusyLoop: "busy loop", ProcessEnded: "process ended"}.get(type(stopped), "handler stuck")
+    kind = "busy loop" if isinstance(stopped, BusyLoop) else "handler stuck"
+    kind = "process ended" if isinstance(stopped, ProcessEnded) else kind
     stacks = [probes.without_own(probes.make_frame(*place) for place in stack) for stack in stopped.stacks.values()]
     stack = max(stacks, key=lambda frames: sum(frame.user for frame in frames), default=())
-    data = {"deadlock": isinstance(stopped, Deadlock), "slow": isinstance(stopped, (BusyLoop, ThreadStuck))}
+    data = {"deadlock": isinstance(stopped, Deadlock), "seconds": stopped.seconds}
     transcript.append(Record(transcript.end, "", Direction.FACT, Fact(kind, str(stopped), stack, data)))
 
 
-def was_slow(result: Result) -> bool:
-    """Whether the run took seconds of real time, until it was stopped."""
-    return any(record.event.data.get("slow") for record in result.transcript.facts())  # type: ignore[union-attr]
+def seconds_lost(result: Result) -> float:
+    """How many seconds of real time a run took until it was stopped, as a rule; 0 if it was not or at once."""
+    return max((record.event.data.get("seconds", 0.0) for record in result.transcript.facts()), default=0.0)  # type: ignore[union-attr]
 
 
 def note_loop_error(harness: Harness, context: dict[str, Any]) -> None:

@@ -37,6 +37,9 @@ class SimulationStopped(BaseException):
         super().__init__(message)
         self.stacks: dict[str, tuple[Place, ...]] = stacks or {}
 
+    seconds: float = 0.0
+    """Of real time that it takes until this is known, as a rule; not as measured, so that results do not vary."""
+
 
 class Deadlock(SimulationStopped):
     """Nothing is ready and nothing is timed: every task waits for another."""
@@ -45,6 +48,14 @@ class Deadlock(SimulationStopped):
 class BusyLoop(SimulationStopped, errors.BusyLoop):
     """Code runs on and on while time stands still and no client does anything."""
 
+    seconds = 1.0
+
+
+class BlockedLoop(BusyLoop):
+    """Code waits for something outside and gives no other task a turn."""
+
+    seconds = 6.0
+
 
 class TimeLimitReached(SimulationStopped):
     """The simulated time a run may take is over."""
@@ -52,6 +63,8 @@ class TimeLimitReached(SimulationStopped):
 
 class ThreadStuck(SimulationStopped):
     """A thread job did not end."""
+
+    seconds = 5.0
 
 
 class ProcessEnded(SimulationStopped):

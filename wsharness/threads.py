@@ -71,7 +71,7 @@ class Jobs:
     @property
     def busy(self) -> bool:
         """Whether `catch_up` has something to do."""
-        return bool(self._waiting or self._parked or self.arrived)
+        return bool(self.arrived or (not self._released and (self._waiting or self._parked)))
 
     # In the loop's thread
 
@@ -83,7 +83,7 @@ class Jobs:
     def catch_up(self) -> Job | None:
         """Let the jobs run until each is settled or parked; the one that takes too long, if any."""
         with self._changed:
-            while self._waiting:
+            while self._waiting and not self._released:
                 job = self._waiting[0]
                 self._wait(lambda job=job: job.entered or job.settled or self._all_skipped())  # type: ignore[misc]
                 if job.entered:
@@ -110,8 +110,8 @@ class Jobs:
 
     @property
     def parked(self) -> Job | None:
-        """A job that called back into the loop and has not ended."""
-        return self._parked[0] if self._parked else None
+        """A job that called back into the loop and has not ended; who let them go waits for none."""
+        return self._parked[0] if self._parked and not self._released else None
 
     def release(self) -> None:
         """Let every thread go: the run is over."""
