@@ -1,6 +1,6 @@
 """What a coroutine does under every schedule."""
 
-from wsharness.loop import run
+from wsharness.runner import run
 
 SEEDS = range(40)
 

@@ -12,10 +12,8 @@ from wsharness.scenario.model import ClientSpec, Scenario, Step, Verb
 from wsharness.transcript import (
     Connect,
     Direction,
-    Dropped,
     Fact,
     Frame,
-    Leave,
     Reading,
     Record,
     Transcript,
@@ -133,21 +131,6 @@ def test_a_check_is_found_in_any_case():
 def test_each_check_says_what_it_means_and_what_to_do(check):
     assert check.title and check.explanation.endswith(".") and len(check.explanation) > 50
     assert check.severity in ("failure", "warning")
-
-
-def test_what_a_transcript_shows_of_the_handshake_and_the_end():
-    rejection = Rejected(403)
-    transcript = Transcript(
-        [
-            Record(0.0, "alice", Direction.SERVER, rejection),
-            Record(0.0, "bob", Direction.CLIENT, Leave()),
-            Record(0.0, "carol", Direction.CLIENT, Dropped()),
-        ]
-    )
-    assert checks.was_rejected(transcript) is rejection
-    assert not checks.ever_accepted(transcript)
-    assert checks.ever_accepted(Transcript([accepted("alice")]))
-    assert [checks.client_left(transcript, name) for name in ("alice", "bob", "carol")] == [False, True, True]
 
 
 def message(client, time):

@@ -6,10 +6,11 @@ import pytest
 
 from wsharness import conformance, dependence
 from wsharness.attempts import Attempt
-from wsharness.checks import get_check, shown_outcome
+from wsharness.checks import get_check
 from wsharness.conformance import check
 from wsharness.conversations import Case, Options
 from wsharness.dependence import SERVERS, divided, divided_outcomes
+from wsharness.outcomes import shown_outcome
 from wsharness.scenario.loading import loads
 from wsharness.scenario.model import ANY_CHECK, RunInfo
 

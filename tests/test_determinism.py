@@ -15,7 +15,7 @@ import pytest
 
 from wsharness import determinism
 from wsharness.errors import UsageError
-from wsharness.loop import run
+from wsharness.runner import run
 
 
 def cancelled_group_order(kind):
@@ -70,7 +70,7 @@ def test_a_group_cancels_in_the_same_order_every_time(kind):
 
 SCRIPT = """
 import asyncio, random, uuid, secrets, time, anyio
-from wsharness.loop import run
+from wsharness.runner import run
 out = []
 async def sleeper(name):
     try:

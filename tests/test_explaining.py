@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from tests.golden.app import app
 from wsharness import Harness
 from wsharness.explaining import Words, brief
-from wsharness.loop import run
+from wsharness.runner import run
 from wsharness.transcript import Transcript
 
 GOLDEN = Path(__file__).parent / "golden"

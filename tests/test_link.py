@@ -9,8 +9,8 @@ from wsharness.errors import UsageError
 from wsharness.events import Accepted, Closed, Lost, Message, Rejected
 from wsharness.harness import Harness
 from wsharness.link import KEEPALIVE, WINDOW, Faults, Link
-from wsharness.loop import run
 from wsharness.request import Request
+from wsharness.runner import run
 
 
 class Far(Connection):

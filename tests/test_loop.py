@@ -1,5 +1,4 @@
 import asyncio
-import threading
 import time
 
 import anyio
@@ -8,11 +7,7 @@ import anyio.to_thread
 import pytest
 
 from tests.orders import under_all
-from wsharness import errors
-from wsharness.loop import (
-    BusyLoop,
-    run,
-)
+from wsharness.runner import run
 
 # Time
 
@@ -136,104 +131,6 @@ def test_app_timers_counts_timers_that_are_not_the_harnesses_own():
     run(main)
 
 
-async def for_ever():
-    await asyncio.Event().wait()
-
-
-def compute():
-    number = 0
-    while True:
-        number += 1
-
-
-async def computes():
-    compute()
-
-
-def test_runs_work_off_the_main_thread():
-    results = []
-
-    def work():
-        try:
-            run(computes, step_limit=0.1)
-        except BusyLoop as stopped:
-            results.append(str(stopped))
-
-        async def main():
-            await asyncio.sleep(5)
-            return await anyio.to_thread.run_sync(lambda: 7)
-
-        results.append(run(main))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(300)
-    assert "computes" in results[0]
-    assert results[1] == 7
-
-
-def test_what_main_returns_and_raises():
-    async def returns():
-        return 5
-
-    async def raises():
-        raise KeyError("x")
-
-    async def cancels():
-        raise asyncio.CancelledError
-
-    assert run(returns) == 5
-    with pytest.raises(KeyError, match="x"):
-        run(raises)
-    with pytest.raises(asyncio.CancelledError):
-        run(cancels)
-    for error in (KeyboardInterrupt, SystemExit):
-
-        async def interrupted():
-            raise error
-
-        with pytest.raises(error):
-            run(interrupted)
-
-
-def test_what_is_left_is_cancelled():
-    ended = []
-
-    async def left():
-        try:
-            await asyncio.sleep(1000)
-        finally:
-            ended.append("left")
-
-    async def main():
-        keep.append(asyncio.create_task(left()))
-        await asyncio.sleep(0)
-
-    keep = []
-    run(main)
-    assert ended == ["left"]
-    assert keep[0].cancelled()
-
-
-def test_what_goes_wrong_while_it_is_cancelled_is_told():
-    told = []
-
-    async def left():
-        try:
-            await asyncio.sleep(1000)
-        finally:
-            raise KeyError("cleanup")
-
-    async def main():
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context["exception"]))
-        keep.append(asyncio.create_task(left()))
-        await asyncio.sleep(0)
-
-    keep = []
-    run(main)
-    assert [repr(error) for error in told] == ["KeyError('cleanup')"]
-
-
 def test_debug_mode_changes_nothing(monkeypatch):
     monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
 
@@ -246,36 +143,3 @@ def test_debug_mode_changes_nothing(monkeypatch):
         return loop.time()
 
     assert set(under_all(main, range(3))) == {1.0}
-
-
-def test_a_running_loop_is_refused_by_name():
-    async def main():
-        with pytest.raises(errors.UsageError, match=r"simulate\(\) cannot run inside a running event loop \(asyncio"):
-            run(for_ever)
-
-    asyncio.run(main())
-
-    async def nested():
-        with pytest.raises(errors.UsageError, match="VirtualTimeLoop"):
-            run(for_ever)
-
-    run(nested)
-
-
-def test_something_else_than_an_async_function_is_refused():
-    with pytest.raises(errors.UsageError, match="expected an async function"):
-        run(lambda: 5)
-    with pytest.raises(errors.UsageError, match="did you mean 'random'"):
-        run(for_ever, schedule="rnd_om")
-
-
-def test_a_second_simulation_in_another_thread_is_refused():
-    async def main():
-        def inner():
-            run(for_ever)
-
-        with pytest.raises(errors.UsageError, match="another simulation runs"):
-            await anyio.to_thread.run_sync(inner)
-        return "outer"
-
-    assert run(main) == "outer"

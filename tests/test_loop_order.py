@@ -9,9 +9,7 @@ import anyio.to_thread
 import pytest
 
 from tests.orders import under_all
-from wsharness.loop import (
-    run,
-)
+from wsharness.runner import run
 from wsharness.scheduling import make_schedule
 
 SCHEDULES = ["fifo", "random", "pct"]

@@ -4,12 +4,8 @@ import time
 
 import pytest
 
-from wsharness.loop import (
-    BusyLoop,
-    Deadlock,
-    TimeLimitReached,
-    run,
-)
+from wsharness.runner import run
+from wsharness.stopping import BusyLoop, Deadlock, TimeLimitReached
 
 # What stops a run
 

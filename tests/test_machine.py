@@ -11,8 +11,8 @@ from starlette.websockets import WebSocketDisconnect
 
 from wsharness import loop
 from wsharness.errors import CheckFailed, ConnectionRejected, UsageError
-from wsharness.loop import run
 from wsharness.machine import WebSocketMachine
+from wsharness.runner import run
 
 quick = settings(
     max_examples=60,

@@ -14,10 +14,8 @@ import pytest
 
 from wsharness import errors
 from wsharness.errors import UnsupportedError
-from wsharness.loop import (
-    run,
-)
 from wsharness.refusals import REFUSED, unsupported
+from wsharness.runner import run
 
 
 def compute():

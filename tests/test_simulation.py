@@ -1,9 +1,11 @@
 import asyncio
 import contextvars
+import gc
 import logging
 import os
 import subprocess
 import sys
+import weakref
 
 import litestar
 import pytest
@@ -87,6 +89,31 @@ def test_what_passes_has_no_failure_and_a_name():
     result = simulate(conversation, serve(echo), memory=True)
     result.check()
     assert (result.failures, result.name, result.error) == ([], "conversation", None)
+
+
+def test_what_a_run_held_is_free_at_its_end_but_what_clients_heard():
+    held, kept = [], []
+
+    async def conversation(ws):
+        client = await ws.connect("/ws")
+        await client.send("a")
+        await client.expect("a")
+        held.append(weakref.ref(ws))
+        kept.append(client)
+
+    simulate(conversation, serve(echo))
+    held.clear()  # the first run of an app imports and caches
+    gc.collect()
+    gc.disable()
+    try:
+        simulate(conversation, serve(echo), schedule="random")
+        assert held[0]() is None
+    finally:
+        gc.enable()
+    assert (kept[1].received, kept[1].sent, kept[1].state) == (["a"], ["a"], "left")
+    for late in (kept[1].send("b"), kept[1].expect("b"), kept[1].reconnect()):
+        with pytest.raises(UsageError, match="the harness has ended"):
+            asyncio.run(late)
 
 
 def test_an_hour_of_heartbeats_takes_no_hour():

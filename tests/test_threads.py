@@ -9,7 +9,8 @@ import anyio.from_thread
 import anyio.to_thread
 import pytest
 
-from wsharness.loop import ThreadStuck, run
+from wsharness.runner import run
+from wsharness.stopping import ThreadStuck
 from wsharness.threads import Job, Jobs
 
 

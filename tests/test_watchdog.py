@@ -75,8 +75,8 @@ class Clocks:
         self.blocked = []
         monkeypatch.setattr(watchdog_module, "time", SimpleNamespace(monotonic=lambda: self.real))
         monkeypatch.setattr(watchdog_module, "cpu_clock", lambda ident: lambda: self.thread)
-        monkeypatch.setattr(watchdog_module._Watch, "_frame", lambda watch: self.frame)
-        self.watch = watchdog_module._Watch(Work(), 1.0)
+        monkeypatch.setattr(watchdog_module.Watch, "_frame", lambda watch: self.frame)
+        self.watch = watchdog_module.Watch(Watchdog(), Work(), 1.0)
         self.watch._interrupt = lambda now, *, blocked: self.blocked.append(blocked)
         self.look(0)
 

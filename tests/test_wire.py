@@ -13,7 +13,7 @@ from wsharness.deployed import Target, make_tls
 from wsharness.errors import UnreachableError, UnsupportedError, UsageError
 from wsharness.harness import Harness
 from wsharness.link import Faults
-from wsharness.loop import run
+from wsharness.runner import run
 
 pytestmark = pytest.mark.usefixtures("patiently")
 

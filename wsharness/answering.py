@@ -38,7 +38,8 @@ class Answering(Endpoint):
     # Accept
 
     def _accept(self, event: ASGIEvent) -> None:
-        self._cancel("_handshake_timer")
+        if self._handshake_timer is not None:
+            self._cancel("_handshake_timer")
         if self.state is State.ABANDONED:
             self.state = State.LOST
             return

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from wsharness import checks, gone
+from wsharness import gone, outcomes
 from wsharness.asgi import App
 from wsharness.conversations import Case, Options, joined
 from wsharness.results import Failure, Result
@@ -28,7 +28,7 @@ class Attempt(Outcome):
     leaves_tasks: bool = False
     grows: bool = False
     """Something grew by as much with each connection: more of them will tell whether it ends."""
-    seen: checks.Outcome = ()
+    seen: outcomes.Outcome = ()
     """What its clients saw."""
 
 
@@ -85,8 +85,8 @@ def run_case(app: App, case: Case, options: Options, *, holders: bool = True) ->
         raise result.error
     duration = result.transcript[-1].time if result.transcript else 0.0
     leaves, grows = (any(result.transcript.facts(kind)) for kind in ("task leaked", "grows"))
-    accepted = checks.ever_accepted(result.transcript)
-    seen = checks.outcome(result.transcript)
+    accepted = outcomes.ever_accepted(result.transcript)
+    seen = outcomes.outcome(result.transcript)
     return Attempt(
         _real(result),
         result.schedule,

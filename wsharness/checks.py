@@ -1,6 +1,5 @@
 """Checks: pure functions from a transcript to failures, with stable codes."""
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -8,10 +7,10 @@ from typing import Any, TypeAlias
 
 from wsharness.codes import CODES, Check
 from wsharness.errors import UsageError
-from wsharness.events import Accepted, Closed, Message, Rejected
+from wsharness.events import Accepted, Message, Rejected
 from wsharness.profiles import PROFILES
 from wsharness.results import Failure, distinct
-from wsharness.transcript import Connect, Direction, Dropped, Fact, Leave, Reading, Record, Stack, Transcript
+from wsharness.transcript import Connect, Direction, Fact, Reading, Record, Stack, Transcript
 
 CheckFunction: TypeAlias = Callable[[Transcript], Iterator[Failure]]
 
@@ -31,6 +30,20 @@ EXIT = f"; it ends the process of {' and '.join(one.name for one in PROFILES.val
 """What becomes of SystemExit and KeyboardInterrupt in a handler."""
 
 
+_FUNCTIONS: list[tuple[str | type, CheckFunction]] = []
+
+
+def _where_there_is(what: str | type) -> Callable[[CheckFunction], CheckFunction]:
+    """Have a check look at transcripts with such facts or events: most have none, and every run is checked."""
+
+    def register(function: CheckFunction) -> CheckFunction:
+        _FUNCTIONS.append((what, function))
+        return function
+
+    return register
+
+
+@_where_there_is("crashed")
 def crashes(transcript: Transcript) -> Iterator[Failure]:
     """WSH101, 106, 112 and 305: what left a handler as an exception."""
     for index, record, fact in _facts(transcript, "crashed"):
@@ -77,6 +90,7 @@ _OTHER_KIND = (  # of Falcon, of Starlette's WebSocketEndpoint, of Channels wher
 )
 
 
+@_where_there_is("handler stuck")
 def stuck_handlers(transcript: Transcript) -> Iterator[Failure]:
     """WSH102 and 105: handlers that did not end after their client left."""
     for index, record, fact in _facts(transcript, "handler stuck"):
@@ -84,18 +98,21 @@ def stuck_handlers(transcript: Transcript) -> Iterator[Failure]:
         yield _failure(code, f"still {fact.message}", record, index, fact.stack)
 
 
+@_where_there_is("busy loop")
 def busy_loops(transcript: Transcript) -> Iterator[Failure]:
     """WSH103: handlers that never let the loop run."""
     for index, record, fact in _facts(transcript, "busy loop"):
         yield _failure("WSH103", fact.message, record, index, fact.stack)
 
 
+@_where_there_is("process ended")
 def ended_processes(transcript: Transcript) -> Iterator[Failure]:
     """WSH113: what left the loop, and the process with it."""
     for index, record, fact in _facts(transcript, "process ended"):
         yield _failure("WSH113", fact.message, record, index, fact.stack)
 
 
+@_where_there_is("task leaked")
 def leaked_tasks(transcript: Transcript) -> Iterator[Failure]:
     """WSH104: as many tasks of one coroutine alive at the end as connections that were accepted, two or more."""
     accepted = sum(type(record.event) is Accepted for record in transcript)
@@ -113,18 +130,21 @@ def leaked_tasks(transcript: Transcript) -> Iterator[Failure]:
         yield _failure("WSH104", message, record, index, fact.stack, kind=str(name))
 
 
+@_where_there_is("kept")
 def kept_connections(transcript: Transcript) -> Iterator[Failure]:
     """WSH107: ended connections that something still holds."""
     for index, record, fact in _facts(transcript, "kept"):
         yield _failure("WSH107", fact.message, record, index, fact.stack, kind=str(fact.data.get("holder", "")))
 
 
+@_where_there_is("unanswered")
 def unanswered(transcript: Transcript) -> Iterator[Failure]:
     """WSH109: handshakes that nothing answered while the client waited."""
     for index, record, fact in _facts(transcript, "unanswered"):
         yield _failure("WSH109", fact.message, record, index, fact.stack)
 
 
+@_where_there_is("never retrieved")
 def dead_tasks(transcript: Transcript) -> Iterator[Failure]:
     """WSH110: tasks whose exception nobody retrieved."""
     for index, record, fact in _facts(transcript, "never retrieved"):
@@ -134,6 +154,7 @@ def dead_tasks(transcript: Transcript) -> Iterator[Failure]:
         yield _failure("WSH110", fact.message, record, index, fact.stack, kind=str(fact.data.get("exception", "")))
 
 
+@_where_there_is("queue grew")
 def growing_queues(transcript: Transcript) -> Iterator[Failure]:
     """WSH108: what grew with the messages while a client did not read."""
     for index, record, fact in _facts(transcript, "queue grew"):
@@ -145,6 +166,7 @@ def growing_queues(transcript: Transcript) -> Iterator[Failure]:
 MANY_CONNECTIONS = 1000
 
 
+@_where_there_is("grows")
 def growing_state(transcript: Transcript) -> Iterator[Failure]:
     """WSH111: what grew by as much with each of many connections that came and went."""
     for index, record, fact in _facts(transcript, "grows"):
@@ -157,6 +179,7 @@ LONG = 30.0
 """Virtual seconds without a message, after which a slow reader is to blame if what waited comes when it reads."""
 
 
+@_where_there_is(Reading)
 def slow_readers(transcript: Transcript) -> Iterator[Failure]:
     """WSH301: others got nothing while one client did not read, and everything the moment it did."""
     for resumed, record in enumerate(transcript):
@@ -191,6 +214,7 @@ _RULES = {
 }
 
 
+@_where_there_is("rule broken")
 def broken_rules(transcript: Transcript) -> Iterator[Failure]:
     """WSH201 to 205: what the app sent and may not send, or not then."""
     for index, record, fact in _facts(transcript, "rule broken"):
@@ -198,12 +222,14 @@ def broken_rules(transcript: Transcript) -> Iterator[Failure]:
         yield _failure(_RULES[rule], fact.message, record, index, fact.stack, kind=rule)
 
 
+@_where_there_is("ended open")
 def silent_ends(transcript: Transcript) -> Iterator[Failure]:
     """WSH206: handlers that returned from an open connection without a close."""
     for index, record, fact in _facts(transcript, "ended open"):
         yield _failure("WSH206", fact.message, record, index, fact.stack)
 
 
+@_where_there_is(Rejected)
 def server_errors(transcript: Transcript) -> Iterator[Failure]:
     """WSH302: rejections with 5xx where no exception says why."""
     crashed = {record.client for _, record, _ in _facts(transcript, "crashed")}
@@ -213,6 +239,7 @@ def server_errors(transcript: Transcript) -> Iterator[Failure]:
             yield _failure("WSH302", f"the handshake was answered with HTTP {event.status}", record, index, ())
 
 
+@_where_there_is("invariant broken")
 def invariants(transcript: Transcript) -> Iterator[Failure]:
     """The user's invariants, which a step broke."""
     for index, record, fact in _facts(transcript, "invariant broken"):
@@ -220,30 +247,11 @@ def invariants(transcript: Transcript) -> Iterator[Failure]:
         yield replace(Failure(name, CHECKS[name].title, fact.message), index=index, client=record.client, kind=name)
 
 
+@_where_there_is("not expected")
 def expectations(transcript: Transcript) -> Iterator[Failure]:
     """WSH501: steps that expected something else."""
     for index, record, fact in _facts(transcript, "not expected"):
         yield _failure("WSH501", fact.message, record, index, fact.stack, kind=str(fact.data.get("step", "")))
-
-
-_FUNCTIONS: tuple[CheckFunction, ...] = (
-    crashes,
-    stuck_handlers,
-    busy_loops,
-    ended_processes,
-    leaked_tasks,
-    kept_connections,
-    unanswered,
-    dead_tasks,
-    growing_queues,
-    growing_state,
-    slow_readers,
-    broken_rules,
-    silent_ends,
-    server_errors,
-    invariants,
-    expectations,
-)
 
 
 _own: dict[str, CheckFunction] = {}
@@ -303,8 +311,14 @@ def _messages(function: Callable[..., Any], subject: Any) -> Iterator[str]:
 
 def run(transcript: Transcript, *, profile: str = "uvicorn", functions: Iterable[CheckFunction] = ()) -> list[Failure]:
     """Run every check over a transcript: distinct failures, in the order of the transcript."""
-    every = (*_FUNCTIONS, *_own.values(), *functions)
-    found = [failure for function in every for failure in function(transcript)]
+    there = {
+        record.event.kind if record.direction is _FACT else type(record.event)  # type: ignore[union-attr]
+        for record in transcript
+    }
+    usual = (function for what, function in _FUNCTIONS if what in there)
+    found = [failure for function in (*usual, *_own.values(), *functions) for failure in function(transcript)]
+    if not found:
+        return []
     routes = {record.client: record.event.path for record in transcript if isinstance(record.event, Connect)}
     for number, failure in enumerate(found):
         found[number] = replace(
@@ -327,62 +341,6 @@ def apply_severity(
         for failure in failures
         if failure.code not in ignored
     ]
-
-
-CRASHES = "makes the app raise"
-Outcome: TypeAlias = tuple[str, ...]
-"""What came of a conversation, for its clients, as long as they stayed."""
-
-
-def outcome(transcript: Transcript) -> Outcome:
-    """What the clients saw before the moment in which they left, where one turn of the loop more or less decides.
-
-    Where the app crashed, only the crashes: each server ends those in its own way.
-    """
-    left: dict[str, float] = {}
-    for record in transcript:
-        if isinstance(record.event, (Leave, Dropped)):
-            left.setdefault(record.client, record.time)
-    seen = [
-        f"{record.client} {_outcome_of(record.event)}"
-        for record in transcript
-        if record.direction is Direction.SERVER and record.time < left.get(record.client, math.inf)
-    ]
-    crashes = [
-        f"{record.client} {CRASHES} {fact.data.get('exception', 'an exception')}"
-        for _, record, fact in _facts(transcript, "crashed")
-    ]
-    return tuple(crashes or seen)
-
-
-def _outcome_of(event: object) -> str:
-    if isinstance(event, Rejected):
-        return f"sees HTTP {event.status}"
-    if isinstance(event, Message):
-        return f"receives {event.data!r}"
-    if isinstance(event, Closed):
-        return f"sees close code {event.code:d}"
-    return "is accepted" if isinstance(event, Accepted) else "loses the connection"
-
-
-def shown_outcome(text: str, limit: int = 80) -> str:
-    """One thing of an outcome, short enough for a sentence."""
-    return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
-def ever_accepted(transcript: Transcript) -> bool:
-    """Whether any connection was accepted."""
-    return any(type(record.event) is Accepted for record in transcript)
-
-
-def was_rejected(transcript: Transcript) -> Rejected | None:
-    """The first rejection, if there was one."""
-    return next((record.event for record in transcript if isinstance(record.event, Rejected)), None)
-
-
-def client_left(transcript: Transcript, client: str) -> bool:
-    """Whether that client closed or dropped."""
-    return any(isinstance(record.event, (Leave, Dropped)) for record in transcript.of(client))
 
 
 _FACT = Direction.FACT  # looked up once: every check goes through every record

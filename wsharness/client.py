@@ -1,11 +1,12 @@
 """Client: a virtual user who sends, expects, leaves and comes back."""
 
 import json
-import math
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
+from wsharness import patterns
+from wsharness.arguments import as_json, check_close, checked_where, payload, seconds
 from wsharness.connection import Connection
 from wsharness.errors import (
     ConnectionClosed,
@@ -16,17 +17,15 @@ from wsharness.errors import (
     WebSocketError,
     describe_code,
 )
-from wsharness.events import Accepted, ClientEvent, Closed, Lost, Message, Rejected, is_sendable
+from wsharness.events import Accepted, ClientEvent, Closed, Lost, Message, Rejected
 from wsharness.explaining import Words
-from wsharness.link import Faults, as_faults
-from wsharness.patterns import Matcher, Where, describe, match_message, mismatch, understood
+from wsharness.link import PERFECT, Faults, as_faults
+from wsharness.patterns import Matcher, describe, match_message, mismatch, understood
 from wsharness.runtime import Runtime
 
 T = TypeVar("T")
 M = TypeVar("M")
 ANY: Any = Matcher.ANY
-BEGINS_JSON = frozenset('{["-0123456789tfnNI \t\r\n')  # with NaN and Infinity, which json reads
-MAX_REASON = 123  # bytes: RFC 6455 section 5.5
 
 
 _EMPTY: deque[Message | Closed | Lost] = deque()  # never filled: an empty one takes 0.6 kB, and there are many clients
@@ -72,6 +71,24 @@ class Host(Protocol):
 
     def need_running(self, verb: str) -> None:
         """UsageError where the harness has ended, or another event loop runs."""
+
+
+class _Over:
+    """The host of clients whose run is over."""
+
+    crashed: Mapping[str, Any] = {}
+    faults: Faults = PERFECT
+
+    def need_running(self, verb: str) -> None:
+        raise has_ended(verb)
+
+
+def has_ended(verb: str) -> UsageError:
+    """The error for what comes too late."""
+    return UsageError(f"the harness has ended; {verb} inside its block: async with Harness(app) as ws")
+
+
+OVER: Any = _Over()
 
 
 class Client:
@@ -224,6 +241,12 @@ class Client:
             self._inbox = deque()
         self._inbox.append(event)
 
+    def let_go(self) -> None:
+        """Keep what it heard and said, and hold nothing of a run that is over any more."""
+        self._host = OVER
+        if self._connection is not None:
+            self._connection.let_go()
+
     def wake(self) -> None:
         """Look again: something about the app changed."""
         self._changed.wake()
@@ -233,7 +256,7 @@ class Client:
     async def send(self, message: Any) -> None:
         """Send text or bytes verbatim, anything else as JSON (a pydantic model as its own JSON)."""
         kind = type(message)
-        data = message if kind is str or kind is bytes else _payload(message)
+        data = message if kind is str or kind is bytes else payload(message)
         self._need_open("send")
         self.sent.append(data)
         await self._connection.send(data)  # type: ignore[union-attr]  # it is open
@@ -254,12 +277,13 @@ class Client:
         """Send a value as JSON, in a text or (mode 'binary') a binary message."""
         if mode not in ("text", "binary"):
             raise UsageError(f"expected the mode 'text' or 'binary'; got {mode!r}")
-        text = _json(value, separators=(",", ":"), ensure_ascii=False)
+        text = as_json(value, separators=(",", ":"), ensure_ascii=False)
         await self.send(text if mode == "text" else text.encode())
 
     async def close(self, code: int | None = 1000, reason: str = "") -> None:
         """Leave with a close frame; does nothing where the connection has ended."""
-        _check_close(code, reason)
+        if code != 1000 or reason != "":  # noqa: PLR2004 (what most close with)
+            check_close(code, reason)
         if self.state == "connected":
             self._host.need_running("close")
             self._left = "closed"
@@ -305,7 +329,7 @@ class Client:
         called with what would be returned, and must accept it.
         """
         if where is not None:
-            pattern = _where(pattern, where)
+            pattern = checked_where(pattern, where)
         data = self._message(await self._next(within, pattern), pattern).data
         if type(pattern) is str and pattern == data:
             return decode(data)  # decided without looking further, and so is most that is sent as text
@@ -347,8 +371,8 @@ class Client:
     ) -> Any:
         """Skip messages until one matches, and return it as `expect` does."""
         if where is not None:
-            pattern = _where(pattern, where)
-        limit = self._limit(within)
+            pattern = checked_where(pattern, where)
+        limit = left = self._limit(within)
         deadline = self._host.runtime.time() + limit
         skipped: list[str | bytes] = []
 
@@ -356,11 +380,11 @@ class Client:
             return self._host.words().skipped(pattern, skipped) if skipped else ""
 
         while True:
-            left = max(0.0, deadline - self._host.runtime.time())
             event = self._message(await self._next(left, pattern, came=came, shown=limit), pattern)
             if match_message(pattern, event.data) is None:
                 return understood(pattern, decode(event.data))
             skipped.append(event.data)
+            left = max(0.0, deadline - self._host.runtime.time())
 
     async def expect_none(self, within: float = 0.2) -> None:
         """Expect that no message comes for so long."""
@@ -521,53 +545,8 @@ class Connecting:
 
 
 def decode(data: str | bytes) -> Any:
-    """JSON where the message parses as JSON, else the message itself."""
-    try:
-        return json.loads(data) if isinstance(data, str) and data[:1] in BEGINS_JSON else data
-    except (ValueError, RecursionError):
-        return data
-
-
-def seconds(value: Any, name: str = "within") -> float:
-    """A number of seconds that ends; UsageError for anything else."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
-        return value
-    raise UsageError(f"expected {name} in seconds, 0 or more; got {value!r}; write {name}=0.5 for half a second")
-
-
-def _payload(message: Any) -> str | bytes:
-    if isinstance(message, str):
-        return str(message)
-    if isinstance(message, (bytes, bytearray, memoryview)):
-        return bytes(message)
-    as_json = getattr(message, "model_dump_json", None)
-    return str(as_json()) if as_json is not None and not isinstance(message, type) else _json(message)
-
-
-def _json(value: Any, **options: Any) -> str:
-    try:
-        return json.dumps(value, allow_nan=False, **options)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"expected text, bytes or a value that JSON can hold; got a {type(value).__name__}: {error}; "
-            "encode it yourself and send the text"
-        ) from None
-
-
-def _check_close(code: Any, reason: Any) -> None:
-    if code is not None and (isinstance(code, bool) or not isinstance(code, int) or not is_sendable(code)):
-        better = "; drop() loses the connection" if code == Lost().code else ""
-        raise UsageError(f"expected a close code from 1000-1003, 1007-1014 or 3000-4999; got {code!r}{better}")
-    if not isinstance(reason, str) or len(reason.encode(errors="replace")) > (0 if code is None else MAX_REASON):
-        raise UsageError(
-            f"expected a close reason, text of {MAX_REASON} bytes at most, after a code; got {reason!r}; shorten it"
-        )
-
-
-def _where(pattern: Any, where: Any) -> Where:
-    if not callable(where):
-        raise UsageError(f"expected where as a function of the message; got {where!r}; write where=lambda m: ...")
-    return Where(pattern, where)
+    """What text says, JSON where it parses as JSON; a binary message as it came."""
+    return patterns.decode(data) if isinstance(data, str) and data[:1] in patterns.BEGINS_JSON else data
 
 
 def _ignore(_: ClientEvent) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from wsharness import checks
+from wsharness import checks, outcomes
 from wsharness.asgi import App
 from wsharness.deliveries import Deliveries, Mistake, deliveries, mistakes, played
 from wsharness.narration import describe_event
@@ -213,7 +213,7 @@ def divided(run: Runner, scenario: Scenario) -> Finding | None:
     if mistaken is None:
         return None
     bad, mistake = mistaken
-    names = ("fifo", f"the schedule {checks.shown_outcome(str(other.schedule))}")
+    names = ("fifo", f"the schedule {outcomes.shown_outcome(str(other.schedule))}")
     failure = _failure(mistake, (usual, other)[bad], names[bad], names[1 - bad])
     return failure, ran_as(scenario, other.schedule)
 

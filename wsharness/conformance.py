@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from wsharness import checks, comparisons, dependence
+from wsharness import checks, comparisons, dependence, outcomes
 from wsharness.asgi import App
 from wsharness.attempts import Attempt, run_after, run_alone, run_batches
 from wsharness.conversations import SMALL_TALK, Case, Options, conversations, entry_of, many_comings, run_info_of
@@ -61,12 +61,12 @@ def routes(app: App, options: Options) -> list[Route]:
 LOST = 15.0  # real seconds with runs on one route that had to be stopped, before the rest of its cases is left out
 
 
-def _check_route(app: App, route: Route, options: Options, report: Report) -> list[tuple[Case, checks.Outcome]]:
+def _check_route(app: App, route: Route, options: Options, report: Report) -> list[tuple[Case, outcomes.Outcome]]:
     """Report what one route shows under one profile; what came of each case."""
     options = with_messages(app, route, let_in(app, route, options))
     found = _Found(app, options)
     results: dict[str, CaseResult] = {}
-    seen: list[tuple[Case, checks.Outcome]] = []
+    seen: list[tuple[Case, outcomes.Outcome]] = []
     calm: list[Case] = []
     accepted = False
     lost = 0.0

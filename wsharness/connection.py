@@ -46,5 +46,13 @@ class Connection(ABC):
         del limit
         return None
 
+    def let_go(self) -> None:
+        """Tell nobody anything any more."""
+        self.on_event = _ignore
+
     def fill(self) -> None:  # noqa: B027 (what cannot be done need not be)
         """Let all buffers towards the client be full, as if it had not read for long; where they are simulated."""
+
+
+def _ignore(_: ClientEvent) -> None:
+    """Nobody listens."""

@@ -8,8 +8,8 @@ from typing import TypeAlias
 from wsharness import checks
 from wsharness.asgi import App
 from wsharness.attempts import Attempt, run_alone
-from wsharness.checks import Outcome, shown_outcome
 from wsharness.conversations import Case, Options
+from wsharness.outcomes import CRASHES, Outcome, shown_outcome
 from wsharness.profiles import PROFILES
 from wsharness.results import Failure
 from wsharness.scenario.loading import loads
@@ -117,7 +117,7 @@ def _lacking(outcome: Outcome, others: Sequence[Mapping[str, int]]) -> str:
 
 
 def _is_crash(what: str) -> bool:
-    return f" {checks.CRASHES} " in what
+    return f" {CRASHES} " in what
 
 
 def _alone(app: App, case: Case, profile: str, options: Options) -> Attempt:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 
-from wsharness import checks
+from wsharness import checks, outcomes
 from wsharness.asgi import App
 from wsharness.attempts import run_alone
 from wsharness.conversations import Options, conversations
@@ -26,7 +26,7 @@ def _accepts(app: App, route: Route, options: Options) -> bool:
     return run_alone(app, next(conversations(route, options)), options).accepted
 
 
-def unreached(route: Route, options: Options, seen: Iterable[checks.Outcome]) -> Failure:
+def unreached(route: Route, options: Options, seen: Iterable[outcomes.Outcome]) -> Failure:
     """WSH304, with what clients saw and what the route takes."""
     saw = Counter(text.partition(" ")[2] for outcome in seen for text in outcome).most_common(1)
     because = f": a client {saw[0][0]}" if saw else ""

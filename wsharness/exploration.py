@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.database import ExampleDatabase
 
-from wsharness import checks, comparisons, gone, shrinking, strategies
+from wsharness import checks, comparisons, gone, outcomes, shrinking, strategies
 from wsharness.asgi import App
 from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
 from wsharness.profiles import PROFILES, get_profile
@@ -396,7 +396,7 @@ def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
     if result.error is not None and not isinstance(result.error, (AssertionError, WSHarnessError)):
         raise result.error
     failures = [replace(one, route=route_of(routes, one.route)) for one in result.failures if one.code != "WSH501"]
-    return Outcome(failures, result.schedule, checks.ever_accepted(result.transcript), seconds_lost(result))
+    return Outcome(failures, result.schedule, outcomes.ever_accepted(result.transcript), seconds_lost(result))
 
 
 def _gone(run: Gone) -> Outcome:

@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from wsharness import births, checks, probes
+from wsharness.arguments import seconds
 from wsharness.asgi import App
-from wsharness.client import ANY, Client, Connecting, seconds
+from wsharness.client import ANY, Client, Connecting, has_ended
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target
 from wsharness.endpoint import ClientDisconnected
@@ -174,7 +175,7 @@ class Harness:
         if self._runtime is not None and self._runtime.is_current() and not self._left:
             return
         if self._left:
-            raise UsageError(f"the harness has ended; {verb} inside its block: async with Harness(app) as ws")
+            raise has_ended(verb)
         assert self.runtime is not None
         raise UsageError(
             f"the harness was started on another event loop or thread; {verb} in the same test function and loop"
@@ -435,8 +436,7 @@ class Harness:
             await self._note_leaks()
 
     async def _note_leaks(self) -> None:
-        await probes.wait_for_tasks(self._known_tasks, self.patience)
-        for task in probes.tasks_since(self._known_tasks):
+        for task in await probes.tasks_left(self._known_tasks, self.patience):
             self.note("", probes.leak_fact(task, births.birthplace(task)))
 
     async def _wait_for_ends(self) -> None:
@@ -507,6 +507,14 @@ class Harness:
     def check(self) -> None:
         """Run all checks over what happened so far; raise CheckFailed if one fails."""
         self.result().check()
+
+    def let_go(self) -> None:
+        """Hold nothing of a run that is over but what its clients heard: what is in no cycle is freed at once."""
+        for client in self.clients:
+            client.let_go()
+        self._served.clear()
+        self.watch.let_go()
+        self._server = None
 
     def kept(self) -> "list[tuple[str, weakref.ref[Any]]]":
         """Connections that ended whose `receive` or `send` something still holds, and their app's end."""

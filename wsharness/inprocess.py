@@ -122,11 +122,8 @@ class Channel:
         server = self._server
         if not server.writable or server.receiving:
             await self._wait_to_send(event)
-        if (
-            self._phase is not IN_USE
-            or event.get("type") != "websocket.send"
-            or (event.get("text") is None) is (event.get("bytes") is None)
-        ):
+        is_message = event.get("type") == "websocket.send"
+        if not is_message or self._phase is not IN_USE or (event.get("text") is None) is (event.get("bytes") is None):
             self._watch(self.name, self._judged(event), self._phase, None)
         self._records.append(new_record((self._now(), self.name, SEND, event)))
         try:
@@ -134,7 +131,7 @@ class Channel:
         except Exception as error:
             self._note_raised(event, error)
             raise
-        if event.get("type") != "websocket.send":
+        if not is_message:
             self._phase = next_phase(self._phase, event)
         if self._yields or server.state is not OPEN:
             await self._after_send()
@@ -363,6 +360,12 @@ class InProcessConnection(Connection):
         self._act(Reading(on=True))
         self._server.client_reads(on=True)
 
+    def let_go(self) -> None:
+        """Tell nobody anything any more."""
+        super().let_go()
+        self._on_end = self._watch = _look_away
+        self._server.deliver = self._server.cancel_app = _look_away
+
     # Below messages
 
     async def ping(self, data: bytes = b"") -> None:
@@ -529,6 +532,7 @@ class Lifespan:
             raise TargetError(
                 f"the app's lifespan startup failed: {message.strip().splitlines()[-1]}; {WITHOUT_LIFESPAN}"
             ) from self._error
+        self._error = None  # the app has no lifespan, and an exception holds its frames
 
     async def shutdown(self) -> None:
         """Send `lifespan.shutdown` and wait for the answer."""

@@ -1,14 +1,13 @@
 """VirtualTimeLoop: an asyncio loop whose clock jumps from timer to timer; `run` runs one coroutine in it."""
 
 import asyncio
-import contextlib
 import functools
 import heapq
 import math
 import selectors
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextvars import Context
 from types import FrameType
@@ -16,10 +15,10 @@ from typing import Any, NoReturn, TypeVar
 
 from wsharness import determinism
 from wsharness.determinism import NumberedTask, TaskList
-from wsharness.errors import UsageError
-from wsharness.interrupts import ENDS_PROCESS, is_users
+from wsharness.limits import VirtualLimits
 from wsharness.refusals import REFUSED, unsupported
-from wsharness.scheduling import ReadyQueue, Schedule, make_schedule
+from wsharness.scheduling import ReadyQueue, Schedule
+from wsharness.selector import VirtualSelector
 from wsharness.stopping import (
     BlockedLoop,
     BusyLoop,
@@ -28,14 +27,13 @@ from wsharness.stopping import (
     SimulationStopped,
     ThreadStuck,
     TimeLimitReached,
-    process_ended,
     running,
     suspended,
     up_to_users_code,
     where,
 )
-from wsharness.threads import Job, Jobs, dismiss_workers, follow_anyio, may_call_back
-from wsharness.watchdog import own_work, watchdog
+from wsharness.threads import Job, Jobs, may_call_back
+from wsharness.watchdog import own_work
 
 T = TypeVar("T")
 TURN_LIMIT = 100_000  # turns in which neither time nor anything else moves
@@ -45,56 +43,23 @@ TIME_LIMIT = 30 * 86400.0  # virtual seconds
 SAMPLED_TURNS = 8  # a busy loop of several tasks has different ones ready in different turns
 FAREWELL_TURNS = 10_000  # for what is cancelled at the end
 GLANCE = 0.05  # real seconds between two looks at threads: one that ends wakes nobody
-CLOSING_TURNS = 3  # what transports need to close after `close()`
 COARSE = 1e6  # from here on a nanosecond is less than what two neighbouring floats differ by
 POOL = "wsharness pool"
-
-
-class VirtualSelector(selectors.BaseSelector):
-    """Where the loop would wait for files, its clock moves instead.
-
-    `real` watches files where that is allowed.
-    """
-
-    def __init__(self, loop: "VirtualTimeLoop", real: selectors.BaseSelector | None) -> None:
-        self._loop = loop
-        self.real = real
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """What the loop calls once a turn."""
-        return self._loop.pause(timeout)
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """Watch a file, if real I/O is allowed."""
-        if self.real is None:
-            raise unsupported("add_reader")
-        return self.real.register(fileobj, events, data)
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """Watch it no more."""
-        if self.real is None:
-            raise KeyError(fileobj)
-        return self.real.unregister(fileobj)
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """The files it watches."""
-        return {} if self.real is None else self.real.get_map()
-
-    def close(self) -> None:
-        """Watch nothing any more."""
-        if self.real is not None:
-            self.real.close()
 
 
 class _Timer(asyncio.TimerHandle):
     """A timer; of two that are due at once, the one made first comes first, as on a real clock."""
 
-    _when: float
     __slots__ = ("number",)
+    _when: float
+    _scheduled: bool
+    number: int
 
-    def __init__(self, number: int, when: float, *rest: Any) -> None:
-        super().__init__(when, *rest)
+    def enter(self, heap: list["_Timer"], number: int) -> None:
+        """Wait for its time."""
         self.number = number
+        self._scheduled = True
+        heapq.heappush(heap, self)
 
     def __lt__(self, other: Any) -> bool:
         if self._when == other._when:
@@ -106,7 +71,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop with a time of its own: from 0.0 it jumps to the next timer when nothing is ready."""
 
     _ready: Any
-    _scheduled: list[asyncio.TimerHandle]
+    _scheduled: list[_Timer]
     _default_executor: Executor | None
     _thread_id: int | None
     _check_closed: Callable[[], None]
@@ -144,8 +109,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._sampled: dict[str, tuple[Place, ...]] = {}
         self._timers = 0
         self._tasks = TaskList()
+        self.limits: VirtualLimits = VirtualLimits(self.time, self._number, self._plan)
         self._threads_before = frozenset(threading.enumerate())
-        self._virtual = VirtualSelector(self, selectors.DefaultSelector() if real_io else None)
+        self._virtual = VirtualSelector(self.pause, selectors.DefaultSelector() if real_io else None)
         super().__init__(self._virtual)
         if not schedule.ordered:
             self._ready = ReadyQueue(schedule, determinism.task_of)
@@ -161,10 +127,17 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.TimerHandle:
         """Call `callback` when the clock shows `when`."""
         self._check_closed()
+        return self._plan(when, self._number(), callback, *args, context=context)
+
+    def _number(self) -> int:
         self._timers += 1
-        timer = _Timer(self._timers, when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)
-        timer._scheduled = True  # type: ignore[attr-defined]  # noqa: SLF001 (as asyncio's own call_at does)
+        return self._timers
+
+    def _plan(
+        self, when: float, number: int, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> _Timer:
+        timer = _Timer(when, callback, args, self, context)
+        timer.enter(self._scheduled, number)
         return timer
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
@@ -242,6 +215,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def pause(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         """Once a turn: let time pass if nothing is ready; `timeout` is None if nothing is timed either."""
         self.turns += 1
+        if timeout != 0 and self.limits.arm():
+            timeout = max(0.0, self._scheduled[0].when() - self._now)
         if self.jobs.busy and self._let_threads_run(timeout):
             timeout = 0
         if self.outcome is not None and not self._farewell:
@@ -325,12 +300,11 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         return len(self._virtual.get_map()) > 1
 
     def _really_wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert self._virtual.real is not None
         began = time.monotonic()
         if not self._are_files_open():
             timeout = GLANCE if timeout is None else min(timeout, GLANCE)
         with own_work(self):
-            events = self._virtual.real.select(timeout)
+            events = self._virtual.wait(timeout)
         self._take_arrived()
         if timeout is None or timeout > 0:
             self._jump(self._now + time.monotonic() - began)
@@ -381,6 +355,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     # The end
 
+    def close(self) -> None:
+        """Close, and hold nothing of the run any more: in a cycle it would wait for the garbage collector."""
+        super().close()
+        self._progress, self._idle_hook = _no_progress, None
+        del self.limits
+        self.set_exception_handler(None)
+
     def say_farewell(self) -> None:
         """From here on whatever is left gets a bounded number of turns."""
         self._farewell = True
@@ -423,178 +404,3 @@ def _thread_stuck(job: Job, limit: float) -> ThreadStuck:
 def _is_ours(timer: asyncio.TimerHandle) -> bool:
     module = getattr(timer._callback, "__module__", None)  # type: ignore[attr-defined]  # noqa: SLF001
     return isinstance(module, str) and module.startswith("wsharness.") and not module.startswith("wsharness.app")
-
-
-# Running
-
-
-_running = threading.Lock()
-
-
-class Runner:
-    """Runs coroutines one after another in virtual time, as asyncio.Runner does in real time; to be closed."""
-
-    def __init__(
-        self,
-        *,
-        schedule: str | Mapping[int, int] | Schedule = "fifo",
-        seed: int = 0,
-        wall_clock: bool = True,
-        step_limit: float = STEP_LIMIT,
-        **options: Any,
-    ) -> None:
-        """Take over the clock and `random`; `options` are those of VirtualTimeLoop."""
-        _refuse_running_loop()
-        chosen = make_schedule(schedule, seed)
-        if not _running.acquire(blocking=False):
-            raise UsageError(
-                "another simulation runs in this process, and `random` and the clock belong to all its threads; "
-                "run them one after another, or in processes"
-            )
-        self._step_limit = step_limit
-        self._task: asyncio.Task[Any] | None = None
-        self._world = determinism.reproducible(seed, clock=wall_clock)
-        try:
-            follow_anyio()
-            self.loop: VirtualTimeLoop = VirtualTimeLoop(chosen, move_clock=self._world.__enter__(), **options)
-        except BaseException:
-            self._give_back()
-            raise
-
-    def run(self, main: Coroutine[Any, Any, T]) -> T:
-        """The coroutine's value; raises what it raises, or SimulationStopped."""
-        loop = self.loop
-        self._task = task = loop.create_task(main)
-        with watchdog.watching(loop, self._step_limit), contextlib.suppress(SimulationStopped):
-            try:
-                loop.run_until_complete(task)
-            except ENDS_PROCESS as error:
-                if task.done() or is_users(error):
-                    raise
-                loop.end_by(process_ended(error))
-        if loop.outcome is not None:
-            raise loop.outcome
-        value: T = task.result()
-        return value
-
-    def close(self) -> None:
-        """Cancel what is left, let it end, and give the clock and `random` back."""
-        try:
-            with watchdog.watching(self.loop, self._step_limit):
-                _finish(self.loop, self._task)
-        finally:
-            self._give_back()
-
-    def _give_back(self) -> None:
-        try:
-            self._world.__exit__(None, None, None)
-        finally:
-            _running.release()
-
-
-def run(
-    main: Callable[[], Coroutine[Any, Any, T]],
-    *,
-    schedule: str | Mapping[int, int] | Schedule = "fifo",
-    seed: int = 0,
-    wall_clock: bool = True,
-    turn_limit: int = TURN_LIMIT,
-    time_limit: float = TIME_LIMIT,
-    step_limit: float = STEP_LIMIT,
-    thread_limit: float = THREAD_LIMIT,
-    progress: Callable[[], int] | None = None,
-    idle: Callable[[], None] | None = None,
-    real_io: bool = False,
-) -> T:
-    """Run `main()` in virtual time and return its value; raises what it raises, or SimulationStopped.
-
-    `progress` returns a number that moves when the run gets on; `idle` is called when nothing is ready and
-    nothing timed, and may make something ready. `step_limit` (of CPU in one turn) and `thread_limit` are real
-    seconds, `time_limit` virtual ones.
-    """
-    runner = Runner(
-        schedule=schedule,
-        seed=seed,
-        wall_clock=wall_clock,
-        step_limit=step_limit,
-        turn_limit=turn_limit,
-        time_limit=time_limit,
-        thread_limit=thread_limit,
-        progress=progress,
-        idle=idle,
-        real_io=real_io,
-    )
-    try:
-        value = runner.run(_coroutine(main))
-    finally:
-        runner.close()
-    if runner.loop.outcome is not None:  # what is left may have gone round and round
-        raise runner.loop.outcome
-    return value
-
-
-def _refuse_running_loop() -> None:
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    kind = type(loop)
-    raise UsageError(
-        f"simulate() cannot run inside a running event loop ({kind.__module__}.{kind.__name__}); "
-        "call it from a plain function (`def test_...`), or mark the async test with `simulated`"
-    )
-
-
-def _coroutine(main: Callable[[], Coroutine[Any, Any, T]]) -> Coroutine[Any, Any, T]:
-    coroutine = main()
-    if not asyncio.iscoroutine(coroutine):
-        raise UsageError(f"expected an async function to run; got {main!r}")
-    return coroutine
-
-
-def _finish(loop: VirtualTimeLoop, main: asyncio.Task[Any] | None) -> None:
-    """Cancel what is left, let it end, close the loop."""
-    loop.say_farewell()
-    try:
-        _cancel_left(loop, main)
-        if loop._asyncgens:  # type: ignore[attr-defined]  # noqa: SLF001
-            loop.run_until_complete(loop.shutdown_asyncgens())
-        if loop.real_io:
-            for _ in range(CLOSING_TURNS):
-                loop.run_until_complete(asyncio.sleep(0))
-        if loop._default_executor is not None:  # noqa: SLF001
-            loop.run_until_complete(loop.shutdown_default_executor())
-    except (SimulationStopped, *ENDS_PROCESS) as error:
-        if is_users(error):
-            raise
-        for task in loop.pending():
-            _abandon(task)
-    finally:
-        loop.jobs.release()
-        dismiss_workers(loop)
-        loop.close()
-        if main is not None and main.done() and not main.cancelled():
-            main.exception()  # whoever stopped the run knows; asyncio need not log it
-
-
-def _cancel_left(loop: VirtualTimeLoop, main: asyncio.Task[Any] | None) -> None:
-    left = loop.pending()
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(_ended(left))
-    for task in left:
-        if task is not main and not task.cancelled() and task.exception() is not None:
-            text = "unhandled exception while the end of the run cancelled the task"
-            loop.call_exception_handler({"message": text, "exception": task.exception(), "task": task})
-
-
-async def _ended(tasks: list[asyncio.Task[Any]]) -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _abandon(task: asyncio.Task[Any]) -> None:
-    """Give up a task that does not let itself be cancelled."""
-    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
-    with contextlib.suppress(BaseException):
-        task.get_coro().close()

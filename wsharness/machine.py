@@ -6,7 +6,7 @@ from typing import Any, ClassVar, TypeVar
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from wsharness import loop
+from wsharness import runner
 from wsharness.asgi import App
 from wsharness.errors import UsageError
 from wsharness.harness import Harness
@@ -50,7 +50,7 @@ class WebSocketMachine(RuleBasedStateMachine):
             lifespan=self.lifespan,
             raise_app_exceptions=False,
         )
-        self._runner = loop.Runner(
+        self._runner = runner.Runner(
             schedule=self.schedule, seed=self.seed, wall_clock=self.clock, progress=Progress(lambda: [self.transcript])
         )
         self._runner.loop.set_exception_handler(lambda _, context: note_loop_error(self._harness, context))

@@ -10,11 +10,14 @@ from typing import Any
 from wsharness.errors import UsageError
 
 _UNIONS = (types.UnionType, typing.Union)
+_NO_MODELS = frozenset((types.FunctionType, types.MethodType, dict, list, str, bytes, int, float, bool))
 _SHOULD = "Input should be "
 
 
 def is_model(pattern: Any) -> bool:
     """Whether pydantic says what matches: a model, dataclass, TypedDict, `list[Model]`, or a union with one."""
+    if type(pattern) in _NO_MODELS:
+        return False
     origin = typing.get_origin(pattern)
     if origin in _UNIONS:
         return any(is_model(member) for member in typing.get_args(pattern))

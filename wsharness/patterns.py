@@ -409,6 +409,8 @@ def match_message(pattern: Any, data: Payload) -> str | None:
     Text and regexes are compared with the message as it came, bytes with a binary message; everything else
     with its JSON, or with the message itself where that is no JSON.
     """
+    if type(pattern) is types.FunctionType:  # nothing else that can be asked of a pattern is true of it
+        return _predicate_mismatch(pattern, decode(data), "")
     if isinstance(pattern, (str, re.Pattern)) or _means_bytes(pattern):
         return _mismatch(pattern, data, "")
     if isinstance(pattern, Where):
@@ -428,10 +430,15 @@ def _means_bytes(pattern: Any) -> bool:
 
 def decode(data: Payload) -> Any:
     """What a message says: its JSON, or the message itself where that is no JSON."""
+    if isinstance(data, str) and data[:1] not in BEGINS_JSON:
+        return data  # said at once: an exception costs more than the rest of a wait
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
         return data
+
+
+BEGINS_JSON = frozenset('{["-0123456789tfnNI \t\r\n')  # with NaN and Infinity, which json reads
 
 
 # How far off

@@ -219,11 +219,13 @@ def tasks_since(known: "set[asyncio.Task[Any]]") -> "list[asyncio.Task[Any]]":
         return []
 
 
-async def wait_for_tasks(known: "set[asyncio.Task[Any]]", seconds: float) -> None:
-    """Give tasks that did not run when `known` was taken so many seconds to end by themselves."""
+async def tasks_left(known: "set[asyncio.Task[Any]]", seconds: float) -> "list[asyncio.Task[Any]]":
+    """Tasks that did not run when `known` was taken and do not end by themselves in so many seconds."""
     tasks = tasks_since(known)
     if tasks and seconds > 0:
         await asyncio.wait(tasks, timeout=seconds)
+        tasks = tasks_since(known)
+    return tasks
 
 
 def leak_fact(task: "asyncio.Task[Any]", created: Frame | None = None) -> Fact:

@@ -87,6 +87,18 @@ class Runtime(ABC):
         """Wait until nothing can run before time passes or the outside answers; False after `limit` seconds."""
 
 
+class Limits(Protocol):
+    """Ends waits whose time is up, with False."""
+
+    time: Callable[[], float]
+
+    def begin(self, waiter: "asyncio.Future[bool]", due: float) -> None:
+        """Let the wait end at that time."""
+
+    def end(self, waiter: "asyncio.Future[bool]") -> None:
+        """It has ended."""
+
+
 class _Limits:
     """Ends waits whose time is up, with False. Hardly any is: the loop has one timer for all of them.
 
@@ -121,13 +133,13 @@ class _Limits:
         self._rings_at, self._timer = math.inf, None
         for waiter in [waiter for waiter, due in self._pending.items() if due <= now]:
             del self._pending[waiter]
-            _give_up(waiter)
+            give_up(waiter)
         if self._pending:
             self._ring_at(min(self._pending.values()))
 
 
 class _ExactLimits:
-    """The same with a timer for each wait, cancelled with it: in virtual time every timer counts."""
+    """The same with a timer for each wait, cancelled with it: where time may be virtual every timer counts."""
 
     __slots__ = ("_loop", "_timers", "time")
 
@@ -137,13 +149,14 @@ class _ExactLimits:
         self._timers: dict[asyncio.Future[bool], asyncio.TimerHandle] = {}
 
     def begin(self, waiter: "asyncio.Future[bool]", due: float) -> None:
-        self._timers[waiter] = self._loop.call_at(due, _give_up, waiter)
+        self._timers[waiter] = self._loop.call_at(due, give_up, waiter)
 
     def end(self, waiter: "asyncio.Future[bool]") -> None:
         self._timers.pop(waiter).cancel()
 
 
-def _give_up(waiter: "asyncio.Future[bool]") -> None:
+def give_up(waiter: "asyncio.Future[bool]") -> None:
+    """End a wait whose time is up."""
     if not waiter.done():
         waiter.set_result(False)
 
@@ -151,7 +164,7 @@ def _give_up(waiter: "asyncio.Future[bool]") -> None:
 class _AsyncioSignal:
     __slots__ = ("_limits", "_loop", "_others", "_waiter")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limits: _Limits | _ExactLimits) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limits: Limits) -> None:
         self._loop = loop
         self._limits = limits
         self._waiter: asyncio.Future[bool] | None = None
@@ -227,7 +240,8 @@ class AsyncioRuntime(Runtime):
         self._create_task = self.loop.create_task
         is_usual = type(self.loop).time is asyncio.BaseEventLoop.time
         self.time = time.monotonic if is_usual else self.loop.time  # type: ignore[method-assign]  # calls less
-        self._limits = (_Limits if is_usual else _ExactLimits)(self.loop, self.time)
+        own = getattr(self.loop, "limits", None)  # what a loop in virtual time has
+        self._limits: Limits = own or (_Limits if is_usual else _ExactLimits)(self.loop, self.time)
 
     def time(self) -> float:
         """The loop's clock, in seconds."""

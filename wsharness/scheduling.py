@@ -4,8 +4,8 @@ import difflib
 import random
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from wsharness.errors import UsageError
 
@@ -172,87 +172,49 @@ def _unknown(spec: object) -> str:
     return f"{text}; did you mean {close[0]!r}?" if close else text
 
 
-class ReadyQueue(Generic[H]):
+_popleft = deque.popleft
+
+
+class ReadyQueue(deque[H]):
     """What is ready to run, in order; stands in for the deque of asyncio's loop.
 
-    Neighbouring task steps form a group, out of which the schedule picks. A plain callback is a barrier:
-    nothing crosses it, so the callbacks of a future run in the order registered. Looser rules break asyncio's
-    own streams.
+    The schedule picks out of the task steps that stand at the front. A plain callback is a barrier: nothing
+    crosses it, so the callbacks of a future run in the order registered. Looser rules break asyncio's own streams.
     """
 
-    __slots__ = ("_count", "_groups", "_schedule", "_task_of")
+    __slots__ = ("_schedule", "_task_of", "_tasks")
 
     def __init__(self, schedule: Schedule, task_of: Callable[[H], int | None]) -> None:
+        super().__init__()
         self._schedule = schedule
         self._task_of = task_of
-        self._groups: deque[_Group[H] | _Barrier[H]] = deque()
-        self._count = 0
-
-    def append(self, handle: H) -> None:
-        """Add a handle at the end."""
-        self._count += 1
-        task = self._task_of(handle)
-        groups = self._groups
-        if task is None:
-            groups.append(_Barrier(handle))
-            return
-        if not groups or not isinstance(groups[-1], _Group):
-            groups.append(_Group())
-        group = groups[-1]
-        assert isinstance(group, _Group)
-        group.handles.append(handle)
-        group.tasks.append(task)
+        self._tasks: list[int] = []  # whose steps stand at the front, as far as anybody has looked
 
     def popleft(self) -> H:
         """Take the handle that runs next."""
-        first = self._groups[0]
-        self._count -= 1
-        if isinstance(first, _Barrier):
-            self._groups.popleft()
-            return first.handle
-        tasks = first.tasks
-        if len(tasks) == 1:
-            self._groups.popleft()
-            return first.handles[0]
+        tasks = self._tasks
+        if len(self) > 1:
+            self._look()
+        if len(tasks) < 2 or len(self) == 1:  # noqa: PLR2004 (a choice is between two)
+            if tasks:
+                tasks.clear()
+            return _popleft(self)
         which = self._schedule.next(tasks)
         del tasks[which]
-        return first.handles.pop(which)
+        chosen = self[which]
+        del self[which]
+        return chosen
 
-    def extend(self, handles: Iterator[H]) -> None:
-        """Add handles at the end."""
-        for handle in handles:
-            self.append(handle)
+    def _look(self) -> None:
+        """See how far the steps at the front reach now."""
+        tasks, task_of = self._tasks, self._task_of
+        for place in range(len(tasks), len(self)):
+            task = task_of(self[place])
+            if task is None:
+                break
+            tasks.append(task)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._groups.clear()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[H]:
-        for group in self._groups:
-            if isinstance(group, _Barrier):
-                yield group.handle
-            else:
-                yield from group.handles
-
-
-class _Group(Generic[H]):
-    """Steps of different tasks, none of them after another."""
-
-    __slots__ = ("handles", "tasks")
-
-    def __init__(self) -> None:
-        self.handles: list[H] = []
-        self.tasks: list[int] = []
-
-
-class _Barrier(Generic[H]):
-    """A plain callback."""
-
-    __slots__ = ("handle",)
-
-    def __init__(self, handle: H) -> None:
-        self.handle = handle
+        super().clear()
+        self._tasks.clear()

@@ -282,7 +282,8 @@ class SimulatedServer(Closing):
     def ended(self, error: BaseException | None) -> None:
         """The app returned, or raised `error`."""
         self._running = False
-        self._cancel("_kill_timer")
+        if self._kill_timer is not None:
+            self._cancel("_kill_timer")
         self._give_pending()
         self._flush()
         if self._close_due is not None:

@@ -56,9 +56,10 @@ def _binary(value: Any) -> Message:
 
 def _by_key(event: ASGIEvent) -> Message | None:
     """`bytes` wins; neither sends nothing."""
-    if event.get("bytes") is not None:
-        return _binary(event["bytes"])
-    return None if event.get("text") is None else _text(event["text"])
+    data, text = event.get("bytes"), event.get("text")
+    if data is not None:
+        return _binary(data)
+    return None if text is None else _text(text)
 
 
 def _by_type(event: ASGIEvent) -> Message | None:

@@ -13,9 +13,10 @@ from wsharness.growth import Growth
 from wsharness.harness import Harness
 from wsharness.inprocess import LifespanMode
 from wsharness.link import Faults, make_faults
-from wsharness.loop import STEP_LIMIT, VirtualTimeLoop, run
+from wsharness.loop import STEP_LIMIT, VirtualTimeLoop
 from wsharness.profiles import Profile
 from wsharness.results import Result
+from wsharness.runner import run
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.scenario.running import play
 from wsharness.scheduling import Schedule, make_schedule
@@ -117,7 +118,10 @@ def _run(app: App, scenario: Scenario | Drive, how: _How, schedule: Schedule) ->
     except SimulationStopped as stopped:
         progress.forget_later()
         note_stopped(world.transcript, stopped)
-    return world.harness.result(seed=how.seed, error=world.error)
+    try:
+        return world.harness.result(seed=how.seed, error=world.error)
+    finally:
+        world.harness.let_go()
 
 
 async def _closes(scope: Scope, receive: Receive, send: Send) -> None:

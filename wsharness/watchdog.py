@@ -14,6 +14,8 @@ from typing import Any, Protocol
 BLOCKED = 6  # times its limit of computing a step may wait in one call for something outside, in real time
 IDLE = 0.02  # of the time: who computes less than that is waiting, however busy the machine is
 WAKE = getattr(signal, "SIGURG", None)  # ends a wait; ignored where nobody asks for it
+set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
+"""`signal.signal` without the enums it makes of what it is given, which cost more than the rest of it."""
 DEBUGGERS = ("bdb.py", "pdb.py", "pydevd.py", "debugpy")
 IDLE_POLLS = 20  # after so many polls without a run the thread sleeps until the next one
 
@@ -41,14 +43,14 @@ def own_work(watched: Watched) -> Iterator[None]:
         watched.turns += 1
 
 
-class _Watch:
-    """One thread's run."""
+class Watch:
+    """One thread's run, watched while it is entered, once or within itself."""
 
-    def __init__(self, watched: Watched, limit: float) -> None:
+    def __init__(self, watchdog: "Watchdog", watched: Watched, limit: float) -> None:
         self.watched = watched
         self.limit = limit
-        self.ident = threading.get_ident()
-        self.clock = cpu_clock(self.ident)
+        self.ident: int = threading.get_ident()
+        self.clock: Callable[[], float] = cpu_clock(self.ident)
         self.turns = -1
         self.since = 0.0
         """The thread's clock at the beginning of the turn, or after the last error raised in it."""
@@ -59,6 +61,23 @@ class _Watch:
         self.fired = False
         self.error: type[BaseException] | None = None
         """What is to be raised where the thread waits."""
+        self._watchdog = watchdog
+        self._depth = 0
+        self._before: Any = None
+
+    def __enter__(self) -> None:
+        self._depth += 1
+        if self._depth == 1:
+            self._watchdog.add(self)
+            if WAKE is not None and self.ident == threading.main_thread().ident:  # no other can be woken
+                self._before = set_handler(WAKE, self.woken)
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        if self._depth == 0:
+            if WAKE is not None and self.ident == threading.main_thread().ident:
+                set_handler(WAKE, self._before)
+            self._watchdog.remove(self)
 
     def look(self) -> None:
         """Raise in the thread if it used up its limit within one turn."""
@@ -120,19 +139,6 @@ def _is_debugged(frame: FrameType | None) -> bool:
     return False
 
 
-@contextlib.contextmanager
-def _woken_by_signal(watch: _Watch) -> Iterator[None]:
-    """Let a signal end what the main thread waits for; other threads can only be told afterwards."""
-    if WAKE is None or watch.ident != threading.main_thread().ident:
-        yield
-        return
-    before = signal.signal(WAKE, watch.woken)
-    try:
-        yield
-    finally:
-        signal.signal(WAKE, before)
-
-
 class Watchdog:
     """One thread for the process, started by the first run."""
 
@@ -143,29 +149,30 @@ class Watchdog:
         """Begin anew: in a forked process there is no thread, and nobody to release its lock."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._watches: list[_Watch] = []
+        self._watches: list[Watch] = []
         self._asleep = True
         self._thread: threading.Thread | None = None
 
-    @contextlib.contextmanager
-    def watching(self, watched: Watched, limit: float) -> Iterator[None]:
+    def watching(self, watched: Watched, limit: float) -> Watch:
         """Watch the calling thread: `limit` seconds of its CPU time without a turn are too many.
 
         So is `BLOCKED` times as long in real time if it hardly computes: it waits for something outside.
         """
-        watch = _Watch(watched, limit)
+        return Watch(self, watched, limit)
+
+    def add(self, watch: Watch) -> None:
+        """Begin to look at a thread."""
         with self._lock:
             self._watches.append(watch)
         if self._asleep:
             self._start()
-        try:
-            with _woken_by_signal(watch):
-                yield
-        finally:
-            with self._lock:
-                self._watches.remove(watch)
-                if watch.fired:
-                    _take_back()
+
+    def remove(self, watch: Watch) -> None:
+        """Look at it no more; what was to be raised there and was not yet is not any more."""
+        with self._lock:
+            self._watches.remove(watch)
+            if watch.fired:
+                _take_back()
 
     def _start(self) -> None:
         self._asleep = False

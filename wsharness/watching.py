@@ -62,15 +62,22 @@ class Watch:
         """A handler has ended: let go of the exceptions that were noted, and so of their frames."""
         self._caught.clear()
 
+    def let_go(self) -> None:
+        """Write nothing any more."""
+        self._note = _write_nothing
+
     @contextmanager
     def logs(self) -> Iterator[None]:
         """Take what frameworks log of exceptions; what the user's own code logs has been handled."""
-        handler = _Handler(self._logged)
+        handler = _idle.pop() if _idle else _Handler()
+        handler.take = self._logged
         logging.getLogger().addHandler(handler)
         try:
             yield
         finally:
             logging.getLogger().removeHandler(handler)
+            handler.take = None
+            _idle.append(handler)
 
     def _logged(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
@@ -78,13 +85,22 @@ class Watch:
             self._note_error(serving.get(), error)
 
 
+def _write_nothing(_: str, __: Fact) -> None:
+    """The run is over."""
+
+
 class _Handler(logging.Handler):
-    def __init__(self, take: Callable[[logging.LogRecord], object]) -> None:
+    take: Callable[[logging.LogRecord], object] | None = None
+
+    def __init__(self) -> None:
         super().__init__(logging.ERROR)
-        self._take = take
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._take(record)
+        if self.take is not None:
+            self.take(record)
+
+
+_idle: list[_Handler] = []  # to make one costs a run more than all it will hear
 
 
 def _encoding(error: Exception) -> Broken | None:

@@ -180,7 +180,7 @@ def _runner(item: pytest.Item) -> Any:
         import asyncio  # noqa: PLC0415 (starting pytest is kept short)
 
         return asyncio.Runner()
-    from wsharness.loop import Runner  # noqa: PLC0415 (starting pytest must not import wsharness)
+    from wsharness.runner import Runner  # noqa: PLC0415 (starting pytest must not import wsharness)
 
     return Runner(seed=settings.seed, schedule=settings.schedule, progress=running.progress_of(item))
 

@@ -104,7 +104,7 @@ def _simulate(item: pytest.Function, settings: Settings) -> None:
     if item.funcargs.get("anyio_backend_name", item.funcargs.get("anyio_backend")) == "trio":
         _simulate_on_trio(item, settings)
         return
-    from wsharness.loop import run  # noqa: PLC0415 (starting pytest must not import wsharness)
+    from wsharness.runner import run  # noqa: PLC0415 (starting pytest must not import wsharness)
 
     run(lambda: call(item), seed=settings.seed, schedule=settings.schedule, progress=progress_of(item))
 

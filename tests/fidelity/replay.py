@@ -11,8 +11,8 @@ from tests.fidelity.client import AT_ONCE, SOCKET_BUFFER, ClientProgram, Simulat
 from tests.fidelity.program import AppProgram
 from tests.fidelity.tokens import value
 from wsharness.inprocess import InProcessConnection, InProcessServer
-from wsharness.loop import run
 from wsharness.profiles import Profile, get_profile
+from wsharness.runner import run
 from wsharness.runtime import current_runtime
 from wsharness.transcript import Transcript
 
