@@ -301,6 +301,27 @@ async def test_two_tasks_use_one_harness_at_once():
         await asyncio.gather(*(talk(ws, n) for n in range(4)))
 
 
+@pytest.mark.parametrize("within", [0.02, 0])
+async def test_what_a_machine_that_stood_still_did_not_let_run_is_no_silence(within):
+    async def slow(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        time.sleep(0.05)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await send({"type": "websocket.send", "text": "done"})
+        await receive()
+
+    async with Harness(slow, lifespan="off") as ws:
+        client = await ws.connect("/")
+        await client.send("go")
+        if within:
+            await client.expect("done", within=within)
+        else:
+            await client.expect_none(within)  # who does not wait gives it no turns
+
+
 async def test_everyone_hears_it():
     async with Harness(echo) as ws:
         clients = await ws.connect_many(3, "/")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 QUIET_TURNS = 10  # of a loop that does not show what is ready: more than a broadcast needs between two
+LATE_TURNS = 100  # that what is ready gets before a wait ends in vain: its time may have passed while nothing could run
 THREAD_PAUSE = 0.001  # seconds between two looks at a thread that works
 
 
@@ -112,7 +113,7 @@ class _Limits:
         self._loop = loop
         self._pending: dict[asyncio.Future[bool], float] = {}
         self._rings_at = math.inf
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
 
     def begin(self, waiter: "asyncio.Future[bool]", due: float) -> None:
         self._pending[waiter] = due
@@ -126,9 +127,12 @@ class _Limits:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = due
-        self._timer = self._loop.call_at(due, self._ring)
+        self._timer = self._loop.call_at(due, self._ring, LATE_TURNS if due > self.time() else 0)
 
-    def _ring(self) -> None:
+    def _ring(self, turns: int) -> None:
+        if turns and getattr(self._loop, "_ready", True):  # uvloop does not show its queue
+            self._timer = self._loop.call_soon(self._ring, turns - 1)
+            return
         now = self._rings_at
         self._rings_at, self._timer = math.inf, None
         for waiter in [waiter for waiter, due in self._pending.items() if due <= now]:
