@@ -20,7 +20,7 @@ def client_of(app, mode="strict", **options):
     """A client of a raw app, or of a Starlette handler, in one of the two modes; other names are profiles."""
     if mode != "default":
         options |= {"strict": True, "profile": mode}
-    return TestClient(app, timeout=0.5, **options)
+    return TestClient(app, timeout=1, **options)
 
 
 def connect(app, mode="strict", path="/", **options):
