@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.differential import comparing, keep, measure, remeasure
+from tests.differential import comparing, keep, measure, pulse, remeasure
 from tests.differential.comparing import Comparison, alike, compare, described
 from tests.differential.drawing import LEVELS, draw
 from tests.fidelity.replay import CASES, SETTINGS, Seen
@@ -39,6 +40,37 @@ def test_a_disagreement_is_described():
     assert "client real" not in text
     found = Comparison(1, [], frozenset({"one"}), frozenset({"two"}))
     assert str(found) == "1/3 agree, 0 differ, 1 unstable, 1 ended the server"
+
+
+@pytest.mark.parametrize(
+    ("lates", "rounds", "wrong"),
+    [([0, 0, 0], 3, 1), ([0.5, 0, 0.1, 0, 0], 5, 1), ([0.5] * 20, comparing.ROUNDS, 0)],
+    ids=["on time", "late now and then", "always late"],
+)
+def test_what_was_measured_late_proves_nothing(monkeypatch, lates, rounds, wrong):
+    measured = [{"one": Seen(["a"], [], late=late)} for late in lates]
+    asked = []
+
+    async def measure_all(cases, name):
+        asked.append(cases)
+        return measured[len(asked) - 1]
+
+    monkeypatch.setattr(comparing, "measure_all", measure_all)
+    monkeypatch.setattr(comparing, "replay", lambda *_, **__: Seen(["b"], []))
+    found = compare({"one": {}}, "uvicorn")
+    assert (len(asked), len(found.wrong), len(found.unstable_keys)) == (rounds, wrong, 1 - wrong)
+
+
+async def test_a_process_knows_how_late_it_was():
+    beats = pulse.Pulse()
+    beats.start()
+    await asyncio.sleep(0.05)
+    begun = time.monotonic()
+    time.sleep(0.3)
+    assert beats.latest_since(begun) >= 0.2
+    await asyncio.sleep(0.05)
+    assert beats.latest_since(begun) >= 0.2
+    assert beats.latest_since(time.monotonic() + 3600) < 0.2
 
 
 @pytest.mark.parametrize(("installed", "changes"), [("2.8.7", 0), ("2.8.9", 1), ("2.9.0", 1), ("3.0", 1)])

@@ -7,35 +7,40 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.differential.pulse import Pulse
 from tests.fidelity.program import AppProgram
 
 FOLDER = Path(os.environ.get("WSHARNESS_PROGRAMS", "."))
 SHARED: list[str] = []
+PULSE = Pulse()
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await run_lifespan(scope, receive, send)
         return
+    PULSE.start()
     port = int(scope["client"][1])
     program = AppProgram(json.loads((FOLDER / f"{port}.program").read_text()), time.monotonic)
-    keeper = asyncio.ensure_future(keep(program, port))
+    begun = time.monotonic()
+    keeper = asyncio.ensure_future(keep(program, port, begun))
     try:
         await program(scope, receive, send)
     finally:
         keeper.cancel()
-        write(program, port, done=True)
+        write(program, port, begun, done=True)
 
 
-async def keep(program: AppProgram, port: int) -> None:
+async def keep(program: AppProgram, port: int, begun: float) -> None:
     """Write down what was seen so far, now and then: a killed process writes nothing more."""
     while True:
-        write(program, port, done=False)
+        write(program, port, begun, done=False)
         await asyncio.sleep(0.25)
 
 
-def write(program: AppProgram, port: int, *, done: bool) -> None:
+def write(program: AppProgram, port: int, begun: float, *, done: bool) -> None:
     state = {"seen": program.seen, "scope": program.scope, "sending": program.sending, "done": done}
+    state["late"] = PULSE.latest_since(begun)
     path = FOLDER / f"{port}.seen"
     path.with_suffix(".part").write_text(json.dumps(state))
     path.with_suffix(".part").rename(path)

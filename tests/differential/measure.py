@@ -11,9 +11,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tests.differential.pulse import Pulse
 from tests.differential.socket import RealLine
 from tests.fidelity.client import ClientProgram
 from tests.fidelity.program import AppProgram
@@ -23,6 +25,7 @@ ROOT = Path(__file__).parent.parent.parent
 STARTS = 120.0  # seconds a server has to start on a busy machine
 AFTER = 6.0  # seconds an app has to end after its client left
 TOGETHER, ALONE = 40, 6  # cases at a time on one process, and on processes of their own
+PULSE = Pulse()
 DIED = Seen(["SERVER DIED"], ["SERVER DIED"])
 """What both sides saw of a case that ends the server's process: granian's panics are no other app's fault."""
 
@@ -38,7 +41,8 @@ class RealServer:
         self.held = hold_port()
         self.port: int = self.held.getsockname()[1]
         self.folder = folder
-        environment = os.environ | {"WSHARNESS_PROGRAMS": str(folder), "PYTHONPATH": str(ROOT)}
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+        environment = plain | {"WSHARNESS_PROGRAMS": str(folder), "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "tests.differential.serve", name, str(self.port), json.dumps(settings)]
         command += [app] if app else []
         self.began = time.monotonic()
@@ -114,6 +118,8 @@ async def measure(case: dict[str, Any], server: RealServer) -> Seen:
     """What both sides saw of one case; ServerDied if that cannot be said."""
     line = RealLine(server.port, server.folder)
     client = ClientProgram(case, line)
+    PULSE.start()
+    begun = time.monotonic()
     if "shutdown_after" in case:
         asyncio.get_running_loop().call_later(case["shutdown_after"], server.terminate)
     try:
@@ -130,11 +136,12 @@ async def measure(case: dict[str, Any], server: RealServer) -> Seen:
     program.scope = state["scope"]
     if state["sending"] and not state["done"]:
         program.note("send NEVER returns")
-    return seen(program, client, patience)
+    late = max(PULSE.latest_since(begun), state["late"])
+    return replace(seen(program, client, patience), late=late)
 
 
 async def wait_for_app(path: Path, client: ClientProgram) -> dict[str, Any]:
-    state: dict[str, Any] = {"seen": [], "scope": None, "sending": "", "done": False}
+    state: dict[str, Any] = {"seen": [], "scope": None, "sending": "", "done": False, "late": 0.0}
     for _ in range(int(AFTER / 0.1)):
         if path.exists():
             state = json.loads(path.read_text())

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ class Seen:
     app: list[str]
     client: list[str]
     scope: dict[str, Any] | None = None
+    late: float = field(default=0.0, compare=False)
+    """By how many seconds one of the two came too late for something, if that was measured."""
 
 
 def load(path: Path = CASES) -> dict[str, Any]:
