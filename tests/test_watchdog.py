@@ -174,14 +174,14 @@ def test_each_thread_is_watched_by_its_own_clock(monkeypatch):
 
 def test_an_exception_not_raised_yet_is_taken_back(monkeypatch):
     raised = []
-    really = watchdog_module._raise_in
+    really = watchdog_module.raise_in
 
     def late(ident, error):
         raised.append(error)
         if error is not Stopped:
             really(ident, error)
 
-    monkeypatch.setattr(watchdog_module, "_raise_in", late)
+    monkeypatch.setattr(watchdog_module, "raise_in", late)
     watchdog = Watchdog()
     with watchdog.watching(Work(), 0.2):
         compute(1)

@@ -13,6 +13,7 @@ WSHarnessError
 │   └── ConnectionLost        the connection ended without one (1006)
 └── ExpectationError          also an AssertionError: the app did not do what was expected
     ├── HandlerStuck          the app's handler did not end after its client left
+    ├── LoopBlocked           the app computes or waits in one step, and gives the event loop no turn
     └── CheckFailed           checks failed; `.result` holds everything
 """
 
@@ -148,6 +149,10 @@ class HandlerStuck(ExpectationError):
     """The app's handler did not end after its client left."""
 
 
+class LoopBlocked(ExpectationError):
+    """The app computes or waits in one step, and gives the event loop no turn."""
+
+
 class CheckFailed(ExpectationError):
     """Checks failed; `result` holds the failures and the transcript."""
 
@@ -162,6 +167,13 @@ class CheckFailed(ExpectationError):
 
 class BusyLoop(BaseException):
     """Raised inside an app that never lets the event loop run, to get out of it."""
+
+    text: str = ""
+    brief: str = ""
+    """What it says, where the place is told beside it."""
+
+    def __str__(self) -> str:
+        return super().__str__() or self.text
 
 
 def describe_code(code: int) -> str:

@@ -1,5 +1,6 @@
 """Harness: an app, its lifespan and its virtual clients on the running event loop."""
 
+import contextlib
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,17 +8,17 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from wsharness import births, checks, probes
+from wsharness import births, checks, probes, stalls
 from wsharness.arguments import seconds
 from wsharness.asgi import App
 from wsharness.client import ANY, Client, Connecting, has_ended
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target
 from wsharness.endpoint import ClientDisconnected
-from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, UsageError, WSHarnessError
+from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlocked, UsageError, WSHarnessError
 from wsharness.explaining import View, Words, brief
 from wsharness.http import open_client
-from wsharness.inprocess import InProcessConnection, InProcessServer, LifespanMode
+from wsharness.inprocess import LIFESPAN_LIMIT, InProcessConnection, InProcessServer, LifespanMode
 from wsharness.link import PERFECT, Faults, Link, as_faults
 from wsharness.narration import render_transcript
 from wsharness.profiles import Profile, get_profile
@@ -108,9 +109,9 @@ class Harness:
         """Looks on while the app sends."""
         self.patience: float = 0.0
         """Seconds that tasks have, at the end, to finish by themselves."""
-        self._closed = False
-        self._left = False  # every client left, and none may act any more
+        self._closed = self._left = False  # left: every client has, and none may act any more
         self._forget_births: Callable[[], None] = _nothing
+        self._watching = contextlib.ExitStack()
         self._stuck: list[str] = []
         self._counts: dict[str, int] = {}
         self._ended_signal: Any = None
@@ -153,7 +154,9 @@ class Harness:
         if isinstance(self._runtime, AsyncioRuntime) and not self.is_deployed:
             self._forget_births = births.watch(self._runtime.loop)
         self._server = self._make_server(self._runtime)
-        await self._server.start()
+        with stalls.watching(self._runtime, self.note, LIFESPAN_LIMIT):
+            await self._server.start()
+        self._watching.enter_context(stalls.watching(self._runtime, self.note, max(self.timeout, stalls.STEP_LIMIT)))
 
     def _make_server(self, runtime: Runtime) -> "InProcessServer | WireServer":
         if isinstance(self.app, Target):
@@ -338,10 +341,12 @@ class Harness:
         return getattr(getattr(self._runtime, "loop", None), "outcome", None) is not None
 
     def _note_crash(self, connection: "InProcessConnection | WireConnection", error: BaseException) -> None:
-        if isinstance(error, BusyLoop):
-            self.note(connection.name, Fact("busy loop", str(error), probes.stack_of_error(error)))
-            return
         error = probes.worst(error, partial(_is_own_end, connection))
+        if isinstance(error, BusyLoop):
+            self.note(connection.name, Fact("busy loop", error.brief or str(error), probes.stack_of_error(error)))
+            if self.keeps_errors:
+                self.crashes[connection.name] = _Crash(LoopBlocked(str(error)))
+            return
         harmless = _is_own_end(connection, error)
         data = {
             "exception": probes.class_name(error),
@@ -414,7 +419,8 @@ class Harness:
         if self._closed or self._server is None:
             self._closed = True
             return
-        await self.finish()
+        with self._watching:
+            await self.finish()
         self._raise(error)
 
     async def finish(self) -> None:
@@ -478,7 +484,10 @@ class Harness:
         for served in self._served.values():
             if not served.connection.ended:
                 served.connection.cancel()
-        await self._ended_signal.wait_until(self._all_ended, self.grace)
+        if not await self._ended_signal.wait_until(self._all_ended, self.grace):
+            for served in self._served.values():
+                if isinstance(served.connection, InProcessConnection):
+                    served.connection.abandon()
 
     def _raise(self, primary: BaseException | None) -> None:
         """Raise what the app did wrong, unless the test's body failed: then it becomes a note."""

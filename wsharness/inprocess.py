@@ -420,6 +420,11 @@ class InProcessConnection(Connection):
             self._killed = True
             self.job.cancel()
 
+    def abandon(self) -> None:
+        """Give up a handler that lives on though it was cancelled."""
+        if self.job is not None:
+            self.job.abandon()
+
     def cancel(self) -> None:
         """Cancel the app's handler at its next await."""
         self.cancelled = True
@@ -525,7 +530,8 @@ class Lifespan:
             return
         self._job = self._runtime.spawn(self._run(), "app lifespan")
         answer = await self._ask("startup")
-        if answer is None and (self._mode == "on" or (self._error is None and not self._done)):
+        never_ends = isinstance(self._error, BusyLoop) or (self._error is None and not self._done)
+        if answer is None and (self._mode == "on" or never_ends):
             raise TargetError(self._describe("startup"))
         if answer is not None and answer["type"] == "lifespan.startup.failed":
             message = answer.get("message") or "no message"
@@ -570,7 +576,7 @@ class Lifespan:
             raise
         except BaseException as error:
             self._error = error
-            if is_users(error) or not isinstance(error, (Exception, *ENDS_PROCESS)):
+            if is_users(error) or not isinstance(error, (Exception, BusyLoop, *ENDS_PROCESS)):
                 raise
         finally:
             self._done = True

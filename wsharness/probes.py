@@ -111,6 +111,25 @@ def stack_here() -> Stack:
     return without_own(frames[own + 1 :])
 
 
+def running_stack(frame: types.FrameType | None) -> Stack:
+    """What a thread runs: from the loop's step inwards, where it shows, else from the thread's start."""
+    frames: list[Frame] = []
+    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:  # noqa: SLF001 (no public name)
+        frames.append(make_frame(frame.f_code, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(frames[::-1])
+
+
+def blocked(frame: types.FrameType | None, *, computes: bool) -> tuple[str, str]:
+    """The sentence on a step that gives its event loop no turn; and without its place."""
+    stack = without_own(running_stack(frame))
+    at = next((one for one in reversed(stack) if one.user), stack[-1] if stack else None)
+    where = "" if at is None else f", at {at.file}:{at.line} in {at.function},"
+    does = "computes" if computes else "waits for something outside"
+    says = "and gives the event loop no turn; run such work in a thread, as asyncio.to_thread does"
+    return f"the app {does} in one step{where} {says}", f"the app {does} in one step {says}"
+
+
 _SENDING = ("send", "close")
 
 
@@ -262,6 +281,8 @@ def _waits_for(every: list[Frame]) -> str:
 
 def whereabouts(coroutine: Any) -> str:
     """Where a handler is suspended and what it awaits, as the end of a sentence."""
+    if getattr(coroutine, "cr_running", False):
+        return "is running"
     every = list(_suspended(coroutine))
     stack = without_own(every)
     frame = next((one for one in reversed(stack) if one.user), stack[-1] if stack else None)

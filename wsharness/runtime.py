@@ -1,6 +1,7 @@
 """What the harness asks of an event loop: wait, wake, call later, spawn; on asyncio and on trio."""
 
 import asyncio
+import contextlib
 import contextvars
 import math
 import sys
@@ -48,6 +49,10 @@ class Job(ABC):
     def cancel(self) -> None:
         """Cancel it at its next await."""
 
+    @abstractmethod
+    def abandon(self) -> None:
+        """Give it up where it lives on though it was cancelled; on trio nothing can."""
+
     @property
     @abstractmethod
     def task(self) -> Any:
@@ -82,6 +87,10 @@ class Runtime(ABC):
     @abstractmethod
     def is_current(self) -> bool:
         """Whether this loop runs here and now: not another, nor this one from another thread."""
+
+    @abstractmethod
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        """What calls something on this loop, soon and from any thread; RuntimeError once the loop has ended."""
 
     @abstractmethod
     async def settle(self, limit: float) -> bool:
@@ -227,9 +236,22 @@ class _AsyncioJob(Job):
     def cancel(self) -> None:
         self._task.cancel()
 
+    def abandon(self) -> None:
+        """Give it up where it lives on though it was cancelled."""
+        with contextlib.suppress(BaseException):  # what it raises of this is not what the test is told
+            self.coroutine.close()
+        self._task.add_done_callback(_retrieve)
+        self._task.cancel()
+
     @property
     def task(self) -> "asyncio.Task[None]":
         return self._task
+
+
+def _retrieve(task: "asyncio.Task[None]") -> None:
+    """Let nobody be told of a task's exception."""
+    if not task.cancelled():
+        task.exception()
 
 
 class AsyncioRuntime(Runtime):
@@ -272,6 +294,10 @@ class AsyncioRuntime(Runtime):
     def is_current(self) -> bool:
         """Whether this loop runs here and now."""
         return asyncio._get_running_loop() is self.loop  # noqa: SLF001 (as get_running_loop, without raising)
+
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        """What calls something on this loop, soon and from any thread."""
+        return self.loop.call_soon_threadsafe
 
     async def settle(self, limit: float) -> bool:
         """Wait until the loop's queue is empty but for the caller, and no thread works for it."""
@@ -358,6 +384,9 @@ class _TrioJob(Job):
     def cancel(self) -> None:
         self._scope.cancel()
 
+    def abandon(self) -> None:
+        """Nothing: who catches what trio raises is asked again at once, and for ever."""
+
     @property
     def task(self) -> "trio.lowlevel.Task":
         return self._task
@@ -422,6 +451,12 @@ class TrioRuntime(Runtime):
         import trio  # noqa: PLC0415 (only where trio runs)
 
         return trio.lowlevel.in_trio_run() and trio.lowlevel.current_root_task() is self._root
+
+    def poster(self) -> Callable[[Callable[[], object]], object]:
+        """What calls something on this loop, soon and from any thread."""
+        import trio  # noqa: PLC0415 (only where trio runs)
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
 
     async def settle(self, limit: float) -> bool:
         """Wait until every task is blocked."""

@@ -4,18 +4,21 @@ import contextlib
 import math
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
 
 import anyio
 import anyio.abc
 import anyio.from_thread
+from anyio.streams.stapled import StapledObjectStream
 
 from wsharness import probes
 from wsharness.asgi import ASGIEvent
-from wsharness.errors import ExpectationError, UsageError
+from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlocked, UsageError
 from wsharness.events import Accepted, ClientEvent, Closed, Message
 from wsharness.narration import render_transcript
+from wsharness.portals import Portal, open_portal
 from wsharness.profiles import Profile, get_profile
 from wsharness.transcript import ClientAct, Connect, Direction, Leave, Record, Sent, Transcript
 
@@ -31,7 +34,7 @@ try:
         TestClient as _TestClient,
     )
 
-    from wsharness.testsession import SharedPortal, StrictSession
+    from wsharness.testsession import OpenPortal, SharedPortal, StrictSession
 except RuntimeError:
     raise UsageError("TestClient needs httpx2 or httpx, and neither is installed; pip install httpx2") from None
 
@@ -49,30 +52,31 @@ class Session(WebSocketTestSession):
     extra_headers: Any
     exit_stack: contextlib.ExitStack
 
-    def __init__(self, connected: WebSocketTestSession, timeout: float) -> None:
+    def __init__(self, connected: WebSocketTestSession, timeout: float, open_portal: OpenPortal) -> None:
         super().__init__(connected.app, connected.scope, connected.portal_factory)
         self.timeout = timeout
         self.transcript: Transcript = Transcript()
-        self._error: Exception | None = None
+        self._open_portal = open_portal
+        self._error: BaseException | None = None
         self._raised = False
+        self._is_open = False
         self._left = False
         self._handler: Any = None
         self._start = time.monotonic()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            self.portal = stack.enter_context(self.portal_factory())
-            handler, scope = self.portal.start_task(self._run)
-            stack.callback(lambda: self.portal.call(self._send_rx.close))
-            stack.callback(handler.result)
-            stack.callback(self.portal.call, scope.cancel)
-            stack.callback(self.portal.call, self._wait_for_end)
+            self._portal = stack.enter_context(self._open_portal())
+            self.portal = self._portal.plain
+            self._portal.call(self._begin)
+            stack.push(self._leave)
             self._note(Direction.CLIENT, Connect(self.scope["path"], subprotocols=tuple(self.scope["subprotocols"])))
             self._put({"type": "websocket.connect"})
             answer = self.receive()
             self._raise_on_close(answer)
             self.accepted_subprotocol = answer.get("subprotocol", None)
             self.extra_headers = answer.get("headers", None)
+            self._is_open = True
             self.exit_stack = stack.pop_all()
         return self
 
@@ -82,28 +86,64 @@ class Session(WebSocketTestSession):
         error: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        if not self._left:
-            self.close(1000)
-        self.exit_stack.close()
+        self.exit_stack.__exit__(kind, error, traceback)
         if self._error is None or self._raised:
             return
         if error is None:
             raise self._error
         error.add_note(f"also, in the app: {type(self._error).__name__}: {self._error}")
 
-    async def _run(self, *, task_status: anyio.abc.TaskStatus[anyio.CancelScope]) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        del kind, traceback
+        leaves = self._is_open and not self._left
+        if leaves:
+            self._note(Direction.CLIENT, Leave(1000))
+        try:
+            self._portal.call_within(self.timeout + GRACE, self._end, leaves)
+        except ExpectationError as told:
+            if error is None:
+                raise
+            if not isinstance(error, LoopBlocked):
+                error.add_note(f"also, as the session ended: {told}")
+
+    # On the loop
+
+    async def _begin(self) -> None:
         self._ended = anyio.Event()
+        self._scope = anyio.CancelScope()
         self._receive_tx, self._inbox = anyio.create_memory_object_stream[ASGIEvent](math.inf)
         self._outbox, self._send_rx = anyio.create_memory_object_stream[ASGIEvent](math.inf)
-        with self._receive_tx, self._inbox, self._outbox, anyio.CancelScope() as scope:
-            task_status.started(scope)
+        self._job = self._portal.start_soon(self._serve())
+
+    async def _serve(self) -> None:
+        with self._receive_tx, self._inbox, self._outbox, self._scope:
             try:
                 self._handler = self.app(self.scope, self._app_receives, self._app_sends)
                 await self._handler
-            except Exception as error:  # noqa: BLE001 (raised in the test)
-                self._error = error
+            except (anyio.get_cancelled_exc_class(), GeneratorExit):
+                raise
+            except BaseException as error:  # noqa: BLE001 (raised in the test)
+                stopped = any(isinstance(one, BusyLoop) for one in probes.leaves(error))
+                self._error = LoopBlocked(probes.text_of(error)) if stopped else error
             finally:
                 self._ended.set()
+
+    async def _end(self, leaves: bool) -> None:
+        """Let the handler end by itself, then cancel it, as Starlette does at once."""
+        with self._send_rx:
+            if leaves and not self._ended.is_set():
+                await self._receive_tx.send({"type": "websocket.disconnect", "code": 1000, "reason": None})
+            with anyio.move_on_after(min(self.timeout, GRACE)):
+                await self._ended.wait()
+            self._scope.cancel()
+            with anyio.move_on_after(max(self.timeout, GRACE)):
+                await self._ended.wait()
+                return
+        where = probes.whereabouts(self._handler)
+        self._job.abandon()
+        raise HandlerStuck(f"the app's handler goes on when it is cancelled: it {where}; let CancelledError through")
 
     async def _app_receives(self) -> ASGIEvent:
         event = await self._inbox.receive()
@@ -115,16 +155,12 @@ class Session(WebSocketTestSession):
         with contextlib.suppress(anyio.ClosedResourceError):  # another client's handler, after this one ended
             await self._outbox.send(event)
 
-    async def _wait_for_end(self) -> None:
-        with anyio.move_on_after(min(self.timeout, GRACE)):
-            await self._ended.wait()
-
     def _note(self, direction: Direction, event: ASGIEvent | ClientAct | ClientEvent) -> None:
         self.transcript.append(Record(time.monotonic() - self._start, "client", direction, event))
 
     def _put(self, event: ASGIEvent) -> None:
         with contextlib.suppress(anyio.ClosedResourceError):  # the handler has ended: nobody reads it
-            self.portal.call(self._receive_tx.send, event)
+            self._portal.call_within(self.timeout + GRACE, self._receive_tx.send, event)
 
     def send(self, message: Any) -> None:
         """Give the app an ASGI event."""
@@ -138,7 +174,11 @@ class Session(WebSocketTestSession):
 
     def receive(self) -> Any:
         """Take the app's next ASGI event: ExpectationError after `timeout` seconds, or what the app raised."""
-        event = self.portal.call(self._next)
+        try:
+            event: ASGIEvent | None = self._portal.call_within(self.timeout + GRACE, self._next)
+        except LoopBlocked as blocked:
+            self._raised = True
+            raise LoopBlocked(f"expected an event from the app; got nothing: {blocked}\n{self._told()}") from None
         if event is not None:
             self._note_seen(event)
             return event
@@ -170,8 +210,10 @@ class Session(WebSocketTestSession):
         else:
             found = f"none within {self.timeout:g} s"
             where = f"\nthe app's handler {probes.whereabouts(self._handler)}"
-        told = render_transcript(self.transcript, last=TAIL).rstrip()
-        return f"expected an event from the app; got nothing: {found}\n{told}{where}"
+        return f"expected an event from the app; got nothing: {found}\n{self._told()}{where}"
+
+    def _told(self) -> str:
+        return render_transcript(self.transcript, last=TAIL).rstrip()
 
 
 class TestClient(_TestClient):
@@ -196,18 +238,55 @@ class TestClient(_TestClient):
         super().__init__(app, *args, **kwargs)
         self.websocket_timeout = timeout
         self._profile = get_profile(profile or "uvicorn") if strict else None
-        self._shared = SharedPortal(super()._portal_factory)
+        self._entered: Portal | None = None
+        self._shared = SharedPortal(self._open_portal)
+
+    def __enter__(self) -> Self:
+        """Run the app's startup; what is opened until the block ends shares its event loop."""
+        with contextlib.ExitStack() as stack:
+            self._entered = portal = stack.enter_context(self._open_portal())
+            self.portal = portal.plain
+            stack.callback(self._forget_portal)
+            sends = anyio.create_memory_object_stream[Any](math.inf)
+            receives = anyio.create_memory_object_stream[Any](math.inf)
+            for stream in (*sends, *receives):
+                stack.callback(stream.close)
+            self.stream_send = StapledObjectStream(*sends)
+            self.stream_receive = StapledObjectStream(*receives)
+            self.task = portal.plain.start_task_soon(self.lifespan)
+            portal.call(self.wait_startup)
+            stack.callback(lambda: portal.call(self.wait_shutdown))
+            stack.callback(self._transport.close)
+            self.exit_stack = stack.pop_all()
+        return self
+
+    def _forget_portal(self) -> None:
+        self._entered = self.portal = None
+
+    @contextlib.contextmanager
+    def _open_portal(self) -> Iterator[Portal]:
+        """The entered client's event loop, else a new one: for each session, as Starlette, or for all that are open."""
+        if self._entered is not None:
+            yield self._entered
+            return
+        with open_portal(self.websocket_timeout, **self.async_backend) as portal:
+            yield portal
+
+    def _use_portal(self) -> AbstractContextManager[Portal]:
+        return self._open_portal() if self._profile is None else self._shared.use()
 
     @contextlib.contextmanager
     def _portal_factory(self) -> Iterator[anyio.from_thread.BlockingPortal]:
-        with super()._portal_factory() if self._profile is None else self._shared.use() as portal:
-            yield portal
+        with self._use_portal() as portal:
+            yield portal.plain
 
     def websocket_connect(self, url: str, subprotocols: Any = None, **kwargs: Any) -> Session | StrictSession:
         """Open a session, to be used in `with`; the caller's headers are not changed."""
         kwargs["headers"] = dict(kwargs.get("headers") or {})
         connected = super().websocket_connect(url, subprotocols, **kwargs)
         if self._profile is None:
-            return Session(connected, self.websocket_timeout)
+            return Session(connected, self.websocket_timeout, self._use_portal)
         raises = getattr(self._transport, "raise_server_exceptions", True)
-        return StrictSession(connected, self.websocket_timeout, self._profile, raise_app_exceptions=raises)
+        return StrictSession(
+            connected, self.websocket_timeout, self._profile, self._use_portal, raise_app_exceptions=raises
+        )

@@ -15,9 +15,17 @@ from starlette.websockets import WebSocketDisconnect
 
 from wsharness.asgi import Scope
 from wsharness.client import Client
-from wsharness.errors import ConnectionLost, ConnectionRejected, ExpectationError, UsageError, WSHarnessError
+from wsharness.errors import (
+    ConnectionLost,
+    ConnectionRejected,
+    ExpectationError,
+    LoopBlocked,
+    UsageError,
+    WSHarnessError,
+)
 from wsharness.events import ClientEvent, CloseCode, Closed, Message
 from wsharness.harness import Harness
+from wsharness.portals import GLANCE, Portal
 from wsharness.profiles import Profile
 from wsharness.request import Request
 from wsharness.scope import Handshake
@@ -25,7 +33,7 @@ from wsharness.transcript import Transcript
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
-OpenPortal: TypeAlias = Callable[[], AbstractContextManager[anyio.from_thread.BlockingPortal]]
+OpenPortal: TypeAlias = Callable[[], AbstractContextManager[Portal]]
 
 OWN_HEADERS = frozenset(
     (b"host", b"upgrade", b"connection", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-protocol")
@@ -65,24 +73,26 @@ class SharedPortal:
         self._users = 0
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
-        self._portal: anyio.from_thread.BlockingPortal | None = None
+        self._portal: Portal | None = None
 
     @contextlib.contextmanager
-    def use(self) -> Iterator[anyio.from_thread.BlockingPortal]:
+    def use(self) -> Iterator[Portal]:
         """The loop's portal; the last who leaves closes it."""
         with self._lock:
             if self._portal is None:
                 self._portal = self._stack.enter_context(self._open())
             self._users += 1
             portal = self._portal
-        try:
+        with contextlib.ExitStack() as leaving:
+            leaving.push(self._leave)
             yield portal
-        finally:
-            with self._lock:
-                self._users -= 1
-                if self._users == 0:
-                    self._portal = None
-                    self._stack.close()
+
+    def _leave(self, *failed: Any) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                self._portal = None
+                self._stack.__exit__(*failed)
 
 
 @dataclass(slots=True)
@@ -119,9 +129,17 @@ class StrictSession(WebSocketTestSession):
     exit_stack: contextlib.ExitStack
 
     def __init__(
-        self, connected: WebSocketTestSession, timeout: float, profile: str | Profile, *, raise_app_exceptions: bool
+        self,
+        connected: WebSocketTestSession,
+        timeout: float,
+        profile: str | Profile,
+        open_portal: OpenPortal,
+        *,
+        raise_app_exceptions: bool,
     ) -> None:
         super().__init__(connected.app, connected.scope, connected.portal_factory)
+        self._timeout = timeout
+        self._open_portal = open_portal
         self._raise_app_exceptions = raise_app_exceptions
         self._harness = Harness(
             self._serve,
@@ -150,7 +168,8 @@ class StrictSession(WebSocketTestSession):
         if self._client is not None:
             raise UsageError("this session has been used; open another one with websocket_connect()")
         with contextlib.ExitStack() as stack:
-            self.portal = stack.enter_context(self.portal_factory())
+            self._portal = stack.enter_context(self._open_portal())
+            self.portal = self._portal.plain
             stack.push(self._leave)
             accepted = self._on_loop(self._open)
             self.accepted_subprotocol = accepted.subprotocol
@@ -175,7 +194,13 @@ class StrictSession(WebSocketTestSession):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         del kind, traceback
-        self._on_loop(self._finish, error)
+        try:
+            self._on_loop(self._finish, error)
+        except LoopBlocked as blocked:
+            if error is None:
+                raise
+            if not isinstance(error, LoopBlocked):
+                error.add_note(f"also, as the session ended: {blocked}")
         crash = self._harness.crashes.get(NAME)
         if crash is None or crash.raised or not self._raise_app_exceptions:
             return
@@ -294,9 +319,13 @@ class StrictSession(WebSocketTestSession):
 
     def _on_loop(self, act: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:
         try:
-            return self.portal.call(act, *arguments)
+            answer: T = self._portal.call_within(self._timeout + GLANCE, act, *arguments)
+        except LoopBlocked as blocked:
+            self._is_told = True
+            raise LoopBlocked(f"{blocked}\n{self._harness.explain(self._client)}") from None
         except (WSHarnessError, WebSocketDisconnect) as told:
             raise told.with_traceback(None) from told.__cause__  # the way it took from the loop's thread says nothing
+        return answer
 
     def _told(self) -> BaseException | None:
         """The app's exception, which the test is told now: as the cause of what the client sees."""

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Protocol
 
+from wsharness.errors import BusyLoop
+
 BLOCKED = 6  # times its limit of computing a step may wait in one call for something outside, in real time
 IDLE = 0.02  # of the time: who computes less than that is waiting, however busy the machine is
 WAKE = getattr(signal, "SIGURG", None)  # ends a wait; ignored where nobody asks for it
@@ -23,17 +25,25 @@ IDLE_POLLS = 20  # after so many polls without a run the thread sleeps until the
 class Watched(Protocol):
     """What the watchdog watches."""
 
-    turns: int
-    """Moves while all is well."""
+    @property
+    def turns(self) -> int:
+        """Moves while all is well."""
+
     at_own_work: bool
     """The harness computes, not the app: no time of it counts."""
 
-    def interrupt(self, frame: FrameType | None, *, blocked: bool = False) -> type[BaseException]:
-        """Note where the thread computes, or waits; what to raise there."""
+    def interrupt(self, frame: FrameType | None, *, blocked: bool = False) -> type[BaseException] | None:
+        """Note where the thread computes, or waits; what to raise there, if anything."""
+
+
+class Counting(Watched, Protocol):
+    """What counts its turns by itself."""
+
+    turns: int
 
 
 @contextlib.contextmanager
-def own_work(watched: Watched) -> Iterator[None]:
+def own_work(watched: Counting) -> Iterator[None]:
     """The harness looks at memory, which may take seconds: no step of the app's."""
     watched.at_own_work = True
     try:
@@ -63,20 +73,15 @@ class Watch:
         """What is to be raised where the thread waits."""
         self._watchdog = watchdog
         self._depth = 0
-        self._before: Any = None
 
     def __enter__(self) -> None:
         self._depth += 1
         if self._depth == 1:
             self._watchdog.add(self)
-            if WAKE is not None and self.ident == threading.main_thread().ident:  # no other can be woken
-                self._before = set_handler(WAKE, self.woken)
 
     def __exit__(self, *_: object) -> None:
         self._depth -= 1
         if self._depth == 0:
-            if WAKE is not None and self.ident == threading.main_thread().ident:
-                set_handler(WAKE, self._before)
             self._watchdog.remove(self)
 
     def look(self) -> None:
@@ -96,7 +101,7 @@ class Watch:
         if self.waited < self.limit:
             return
         idle = now - self.waits_since < IDLE * self.waited
-        if idle and _is_debugged(self._frame()):
+        if idle and is_debugged(self._frame()):
             self._begin_to_wait(now)
         elif self.waited >= BLOCKED * self.limit:
             if idle:
@@ -116,21 +121,23 @@ class Watch:
     def _interrupt(self, now: float, *, blocked: bool) -> None:
         self._begin(now)
         error = self.watched.interrupt(self._frame(), blocked=blocked)
+        if error is None:
+            return
         if blocked and WAKE is not None and self.ident == threading.main_thread().ident:
             self.error = error
             signal.pthread_kill(self.ident, WAKE)
         else:
             self.fired = True
-            _raise_in(self.ident, error)
+            raise_in(self.ident, error)
 
-    def woken(self, *_: Any) -> None:
+    def woken(self) -> None:
         """The signal arrived, in the thread that waited."""
         error, self.error = self.error, None
         if error is not None and self.watched.turns == self.turns:
             raise error
 
 
-def _is_debugged(frame: FrameType | None) -> bool:
+def is_debugged(frame: FrameType | None) -> bool:
     """Whether there is a debugger, which waits for its user."""
     while frame is not None:
         if any(name in frame.f_code.co_filename for name in DEBUGGERS):
@@ -150,6 +157,8 @@ class Watchdog:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._watches: list[Watch] = []
+        self._wakers: list[Watch] = []
+        self._handler_before: Any = None
         self._asleep = True
         self._thread: threading.Thread | None = None
 
@@ -166,13 +175,25 @@ class Watchdog:
             self._watches.append(watch)
         if self._asleep:
             self._start()
+        if WAKE is not None and watch.ident == threading.main_thread().ident:  # no other can be woken
+            if not self._wakers:
+                self._handler_before = set_handler(WAKE, self._woken)
+            self._wakers.append(watch)
 
     def remove(self, watch: Watch) -> None:
         """Look at it no more; what was to be raised there and was not yet is not any more."""
+        if watch in self._wakers:
+            self._wakers.remove(watch)
+            if WAKE is not None and not self._wakers:
+                set_handler(WAKE, self._handler_before)
         with self._lock:
             self._watches.remove(watch)
             if watch.fired:
                 _take_back()
+
+    def _woken(self, *_: Any) -> None:
+        for watch in [*self._wakers]:
+            watch.woken()
 
     def _start(self) -> None:
         self._asleep = False
@@ -194,6 +215,12 @@ class Watchdog:
             self._wake.wait(None if self._asleep else min(pause, 1.0))
 
 
+def interruption(message: str, brief: str) -> type[BusyLoop]:
+    """What to raise in another thread, which takes a class only: a BusyLoop that says this."""
+    name = BusyLoop.__name__
+    return type(name, (BusyLoop,), {"__module__": BusyLoop.__module__, "text": message, "brief": brief})
+
+
 def cpu_clock(ident: int) -> Callable[[], float]:
     """The CPU time of a thread, in seconds; of the whole process where threads have no clock of their own."""
     if not hasattr(time, "pthread_getcpuclockid"):
@@ -202,7 +229,7 @@ def cpu_clock(ident: int) -> Callable[[], float]:
     return lambda: time.clock_gettime(clock)
 
 
-def _raise_in(ident: int, error: type[BaseException]) -> None:
+def raise_in(ident: int, error: type[BaseException]) -> None:
     """Raise at the thread's next bytecode, in place of what was to be raised there and was not yet."""
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error))
 
@@ -217,7 +244,7 @@ def _take_back() -> None:
     Not by NULL, as the C API offers: CPython 3.11 then turns for ever in the next call that is traced.
     """
     with contextlib.suppress(_TakenBack):
-        _raise_in(threading.get_ident(), _TakenBack)
+        raise_in(threading.get_ident(), _TakenBack)
         while True:
             pass
 
