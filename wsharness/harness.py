@@ -110,7 +110,6 @@ class Harness:
         self.patience: float = 0.0
         """Seconds that tasks have, at the end, to finish by themselves."""
         self._closed = self._left = False  # left: every client has, and none may act any more
-        self._forget_births: Callable[[], None] = _nothing
         self._watching = contextlib.ExitStack()
         self._stuck: list[str] = []
         self._counts: dict[str, int] = {}
@@ -152,11 +151,11 @@ class Harness:
         self._ended_signal = self._runtime.signal()
         self._known_tasks = probes.tasks_now()
         if isinstance(self._runtime, AsyncioRuntime) and not self.is_deployed:
-            self._forget_births = births.watch(self._runtime.loop)
+            self._watching.callback(births.watch(self._runtime.loop))
         self._server = self._make_server(self._runtime)
         with stalls.watching(self._runtime, self.note, LIFESPAN_LIMIT):
             await self._server.start()
-        self._watching.enter_context(stalls.watching(self._runtime, self.note, max(self.timeout, stalls.STEP_LIMIT)))
+        self._watching.enter_context(stalls.watching(self._runtime, self.note, self.timeout))
 
     def _make_server(self, runtime: Runtime) -> "InProcessServer | WireServer":
         if isinstance(self.app, Target):
@@ -419,27 +418,26 @@ class Harness:
         if self._closed or self._server is None:
             self._closed = True
             return
-        with self._watching:
-            await self.finish()
+        await self.finish()
         self._raise(error)
 
     async def finish(self) -> None:
         """Let every client leave, wait for the app's cleanup and shutdown; write what is wrong as facts."""
         assert self._server is not None
-        self._closed = True
-        for client in self.clients:
-            await (client.drop() if self.is_deployed and client.state == "connecting" else client.close())
-        self._left = True
-        await self._wait_for_ends()
-        for served in list(self._served.values()):
-            self._note_stuck(served.connection)
-        await self._cancel_stuck()
-        self._forget_births()
-        if self._http is not None:
-            await self._http.aclose()
-        await self._server.stop()
-        if not self.is_deployed:
-            await self._note_leaks()
+        with self._watching:
+            self._closed = True
+            for client in self.clients:
+                await (client.drop() if self.is_deployed and client.state == "connecting" else client.close())
+            self._left = True
+            await self._wait_for_ends()
+            for served in list(self._served.values()):
+                self._note_stuck(served.connection)
+            await self._cancel_stuck()
+            if self._http is not None:
+                await self._http.aclose()
+            await self._server.stop()
+            if not self.is_deployed:
+                await self._note_leaks()
 
     async def _note_leaks(self) -> None:
         for task in await probes.tasks_left(self._known_tasks, self.patience):
@@ -486,8 +484,8 @@ class Harness:
                 served.connection.cancel()
         if not await self._ended_signal.wait_until(self._all_ended, self.grace):
             for served in self._served.values():
-                if isinstance(served.connection, InProcessConnection):
-                    served.connection.abandon()
+                if served.connection.job is not None:
+                    served.connection.job.abandon()
 
     def _raise(self, primary: BaseException | None) -> None:
         """Raise what the app did wrong, unless the test's body failed: then it becomes a note."""
@@ -593,10 +591,6 @@ def _is_own_end(connection: "InProcessConnection | WireConnection", error: BaseE
     if type(error).__name__ == "WebSocketDisconnect":
         return connection.left and whose in (None, connection.name)
     return type(error) is ClientDisconnected and whose == connection.name
-
-
-def _nothing() -> None:
-    pass
 
 
 def _where(connection: "InProcessConnection | WireConnection") -> str:

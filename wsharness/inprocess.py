@@ -420,11 +420,6 @@ class InProcessConnection(Connection):
             self._killed = True
             self.job.cancel()
 
-    def abandon(self) -> None:
-        """Give up a handler that lives on though it was cancelled."""
-        if self.job is not None:
-            self.job.abandon()
-
     def cancel(self) -> None:
         """Cancel the app's handler at its next await."""
         self.cancelled = True

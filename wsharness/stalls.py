@@ -84,7 +84,10 @@ def _users_callers(frame: FrameType | None) -> list[FrameType]:
 
 
 def watching(runtime: Runtime, note: Callable[[str, Fact], object], limit: float) -> AbstractContextManager[None]:
-    """Get the app out of steps that take longer than `limit` seconds; a simulated loop is watched by who runs it."""
+    """Get the app out of steps that take more than `limit` and STEP_LIMIT seconds of CPU.
+
+    A simulated loop is watched by who runs it.
+    """
     if hasattr(getattr(runtime, "loop", None), "turns"):
         return nullcontext()
-    return watchdog.watching(Turns(runtime, note), limit)
+    return watchdog.watching(Turns(runtime, note), max(limit, STEP_LIMIT))
