@@ -1,4 +1,5 @@
 import asyncio
+import json
 import math
 import os
 import time
@@ -12,9 +13,10 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from tests import rooms
-from wsharness import comparisons, exploration
+from wsharness import comparisons, exploration, scouting
 from wsharness.errors import NoRouteError, UsageError
 from wsharness.exploration import Options, explore
+from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import loads
 from wsharness.simulation import simulate
 
@@ -26,6 +28,12 @@ COUNT = {"total": 0, "visits": 0}
 def all_the_time(monkeypatch):
     """A busy machine would make less of each finding: the runs are counted, and not the seconds."""
     monkeypatch.setattr(exploration, "PATIENCE", math.inf)
+
+
+@pytest.fixture(autouse=True)
+def nothing_learnt(monkeypatch):
+    """A look in the app for its messages takes longer than most of what is shown here."""
+    monkeypatch.setattr(exploration, "scout", lambda app, route, options: ())
 
 
 def serve(handler, *paths):
@@ -327,6 +335,30 @@ def test_examples_and_models_race(few_runs):
     report = look(rooms.Hasty().app(), messages=(Say, {"a": "b"}, b"x"), runs=1)
     [failure] = [one for one in report.failures if one.code == "WSH303"]
     assert "letter" in failure.scenario
+
+
+class Posts(rooms.Hasty):
+    """Passes on what has words that only its source tells."""
+
+    async def hear(self, websocket, text):
+        message = json.loads(text)
+        if message["op"] == "post":
+            await super().hear(websocket, message["body"])
+
+
+def test_what_the_app_understands_is_looked_for_and_races(few_runs, monkeypatch):
+    monkeypatch.setattr(exploration, "scout", scouting.scout)
+    report = look(Posts().app(), runs=1)
+    [failure] = [one for one in report.failures if one.code == "WSH303"]
+    assert '"op": "post"' in failure.scenario
+    asked = []
+    monkeypatch.setattr(exploration, "scout", lambda app, route, options: asked.append((route.path, options)) or ())
+    entry = Entry(headers={"a": "b"}, hello=({"x": 1},))
+    look(Posts().app(), runs=1, entry=entry, profile="all", schedule="fifo")
+    look(Posts().app(), runs=1, messages=("given",), schedule="fifo")
+    [(path, options)] = asked
+    assert (path, options.headers, options.profile) == ("/ws", (("a", "b"),), "uvicorn")
+    assert [step.value for step in options.hello] == [{"x": 1}]
 
 
 def test_a_seed_that_gives_two_transcripts_is_a_failure(few_runs):

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.database import ExampleDatabase
+from hypothesis.strategies import SearchStrategy
 
-from wsharness import checks, comparisons, gone, outcomes, shrinking, strategies
+from wsharness import checks, comparisons, conversations, gone, outcomes, shrinking, strategies
 from wsharness.asgi import App
 from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
 from wsharness.profiles import PROFILES, get_profile
@@ -21,6 +22,7 @@ from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import loads
 from wsharness.scenario.model import ANY_CHECK, RunInfo, Scenario, to_yaml
 from wsharness.scheduling import make_schedule
+from wsharness.scouting import scout
 from wsharness.shrinking import Outcome, loose_key
 from wsharness.simulation import seconds_lost, simulate, warm_up
 from wsharness.targets import Route, route_of
@@ -124,15 +126,8 @@ class _Explorer:
         self._key = f"wsharness explore {options.target}".encode()
         self._large_key = self._key + b", not made small"
         self._routes = routes(app, options)
-        self._strategy = strategies.conversations(
-            self._routes,
-            options.entry,
-            clients=options.clients,
-            steps=options.steps,
-            moves=strategies.Moves.of(options.messages),
-            faults=strategies.faults() if options.faults else None,
-            schedules=None if options.schedule == "fifo" else strategies.schedules(),
-        )
+        self._messages: dict[str, Sequence[Any]] = {}
+        self._strategy = self._conversations(options.messages)
         budget = BUDGET if options.budget is None and options.runs is None else options.budget
         self._until = None if budget is None else time.monotonic() + budget
         self._pause = (budget or 0.0) * LAST
@@ -145,8 +140,21 @@ class _Explorer:
         self._batches = itertools.count()
         self._accepted = False
         self._seeds = options.seed
+        self._usual = "uvicorn" if options.profile == "all" else options.profile
         self._profiles = itertools.cycle(PROFILES if options.profile == "all" else [options.profile])
         warm_up()
+
+    def _conversations(self, messages: Sequence[Any]) -> SearchStrategy[Scenario]:
+        options = self._options
+        return strategies.conversations(
+            self._routes,
+            options.entry,
+            clients=options.clients,
+            steps=options.steps,
+            moves=strategies.Moves.of(messages),
+            faults=strategies.faults() if options.faults else None,
+            schedules=None if options.schedule == "fifo" else strategies.schedules(),
+        )
 
     # The budget
 
@@ -165,6 +173,8 @@ class _Explorer:
 
     def work(self) -> None:
         """Search, and make small what was found; again and again until the budget is spent."""
+        if not self._options.messages:
+            self._learn()
         while True:
             if self._until is not None:
                 self._search_until = self._until - SHARE * (self._until - time.monotonic())
@@ -213,6 +223,32 @@ class _Explorer:
             return None
         return scenario
 
+    # What may be said
+
+    def _learn(self) -> None:
+        """Look in the app for the messages that lead into it, where none was given."""
+        for route in self._routes:
+            if not _is_over(self._until):
+                self._messages[route.path] = scout(self._app, route, self._about())
+        known = dict.fromkeys(text for messages in self._messages.values() for text in messages)
+        self._strategy = self._conversations(tuple(known))
+
+    def _about(self) -> conversations.Options:
+        """The options, for who looks in the app."""
+        options, entry = self._options, self._options.entry
+        return conversations.Options(
+            target=options.target,
+            profile=self._usual,
+            headers=tuple(entry.headers.items()),
+            cookies=tuple(entry.cookies.items()),
+            query=tuple(entry.query.items()),
+            params=tuple(entry.params.items()),
+            subprotocols=entry.subprotocols,
+            hello=tuple(entry.steps("alice"))[1:],
+            parallel=options.parallel,
+            limit=options.limit,
+        )
+
     # The search
 
     def _search(self) -> None:
@@ -228,14 +264,14 @@ class _Explorer:
     def _compare_runs(self) -> None:
         """Look for what no single run shows: a bounded number of runs beside those that are counted."""
         options = self._options
-        info = RunInfo(profile="uvicorn" if options.profile == "all" else options.profile, expects=ANY_CHECK)
-        messages = _examples(options.messages or strategies.SMALL_TALK)
+        info = RunInfo(profile=self._usual, expects=ANY_CHECK)
         talk = self._calm
         self._compare.until = self._search_until
         for route in self._routes:
             if _is_over(self._search_until) or any(code == "WSH103" for code, *_ in self._found):  # a second a run
                 return
             races = Races(route, options.entry, info)
+            messages = _examples(options.messages or self._messages.get(route.path) or strategies.SMALL_TALK)
             found = comparisons.compare(self._compare, races, messages, talk, options.schedule, options.seed)
             for failure, scenario in found:
                 named = replace(failure, route=route.path)
