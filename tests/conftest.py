@@ -23,8 +23,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=run_at_full_speed)
 
 
+OUTSIDE = {"CI", "BUILD_NUMBER", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS"}
+"""What tells pytest and its plugins how to look, and should not tell those that tests start."""
+
+
+def forget_the_outside() -> None:
+    """What a machine has in its environment is no business of the tests: colours, and proxies to other machines."""
+    for name in list(os.environ):
+        if name in OUTSIDE or name.lower().endswith("_proxy"):
+            del os.environ[name]
+
+
 def pytest_configure() -> None:
     """A bad file to replay is one sentence, before anything runs."""
+    forget_the_outside()
     try:
         if "WSHARNESS_FIDELITY" in os.environ:
             load(Path(os.environ["WSHARNESS_FIDELITY"]))
