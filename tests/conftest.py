@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.fidelity.cases import BadFile, load
 
@@ -22,6 +23,10 @@ def run_at_full_speed() -> None:
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=run_at_full_speed)
 
+
+# A slow machine is no failure, and a run of the tests tries what the last one tried.
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("repeatable")
 
 OUTSIDE = {"CI", "BUILD_NUMBER", "COLUMNS", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTEST_ADDOPTS"}
 """What tells pytest and its plugins how to look, and should not tell those that tests start."""

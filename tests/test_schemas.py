@@ -10,7 +10,9 @@ from pydantic import AnyUrl, BaseModel, Field, TypeAdapter
 
 from wsharness.schemas import allowed
 
-quick = settings(max_examples=40, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=40, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 class Colour(enum.Enum):

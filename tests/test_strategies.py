@@ -19,7 +19,9 @@ from wsharness.scenario.model import Scenario, Step, Verb, to_yaml
 from wsharness.simulation import simulate
 from wsharness.strategies import scenarios
 
-quick = settings(max_examples=60, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(
+    max_examples=60, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+)
 MEMBERS = []
 
 
