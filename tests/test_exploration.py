@@ -166,7 +166,7 @@ def test_models_and_schedules_are_used():
 def test_a_budget_of_time_ends_it():
     began = time.monotonic()
     report = look(serve(echo), runs=None, budget=0.5)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 300
     assert report.counts["runs"] > 0
 
 

@@ -151,7 +151,7 @@ def test_time_jumps_again_when_the_last_thread_has_ended():
 
     began = time.monotonic()
     run(main, real_io=True)
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 300
 
 
 def test_real_io_runs_subprocesses():

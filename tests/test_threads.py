@@ -118,7 +118,7 @@ def test_a_job_that_does_not_end_is_named(in_thread):
     threads_before = set(threading.enumerate())
 
     async def main():
-        await in_thread(functools.partial(released.wait, 20))
+        await in_thread(functools.partial(released.wait, 600))
 
     before = time.monotonic()
     try:
@@ -126,10 +126,10 @@ def test_a_job_that_does_not_end_is_named(in_thread):
             run(main, thread_limit=0.2)
     finally:
         released.set()
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 300
     for thread in set(threading.enumerate()) - threads_before:
         if not thread.daemon and not thread.name.startswith("ThreadPoolExecutor"):
-            thread.join(10)
+            thread.join(100)
             assert not thread.is_alive()
 
 
@@ -166,7 +166,7 @@ def test_a_job_may_call_back_into_the_loop(in_thread):
             return await in_thread(int)
 
         def ask():
-            return asyncio.run_coroutine_threadsafe(answer(), loop).result(10)
+            return asyncio.run_coroutine_threadsafe(answer(), loop).result(100)
 
         return await in_thread(ask), loop.time()
 
@@ -181,7 +181,7 @@ def test_a_job_that_waits_for_the_loop_for_ever_is_named(in_thread):
             await asyncio.Event().wait()
 
         def ask():
-            asyncio.run_coroutine_threadsafe(never(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(never(), loop).result(100)
 
         await in_thread(ask)
 
@@ -196,7 +196,7 @@ def test_jobs_leave_no_threads_behind(in_thread):
     before = threading.active_count()
     for _ in range(5):
         run(main)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while threading.active_count() > before + 1 and time.monotonic() < deadline:
         time.sleep(0.01)
     assert threading.active_count() <= before + 1
@@ -232,7 +232,7 @@ def test_a_job_of_a_job_may_enter_late(way, monkeypatch):
         async def answer():
             return await asyncio.to_thread(int)
 
-        return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(answer(), loop).result(10))
+        return await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(answer(), loop).result(100))
 
     assert run(main) == 0
 
