@@ -1,3 +1,5 @@
+import msgpack
+
 from wsharness.conversations import Options, conversations, joined, talking
 from wsharness.scenario.model import Verb
 from wsharness.targets import Route
@@ -60,7 +62,7 @@ def test_a_stranger_lacks_one_thing_that_was_given_or_speaks_another_protocol():
     assert [dict(spec.query) for spec in specs[:3]] == [{"room": "r"}, {"token": "t"}, {"token": "t", "room": "r"}]
     assert specs[2].cookies == {}
     assert specs[3].query == {"token": "x", "room": "x"}
-    assert [spec.subprotocols for spec in specs[4:]] == [(), ("no-such-protocol",)]
+    assert [spec.subprotocols for spec in specs[4:6]] == [(), ("no-such-protocol",)]
 
 
 JOIN = '{"type": "join", "from": "ann", "to": "bob"}'
@@ -89,9 +91,54 @@ def test_what_is_no_object_is_said_as_it_is():
 
 
 def test_one_talks_and_another_listens():
-    case = talking(Route("/ws", "", {}), JOIN, Options(target="x:app"))
+    case = talking(Route("/ws", "", {}), [JOIN], Options(target="x:app"))
     assert [step.client for step in case.scenario.steps if step.verb is Verb.SEND] == ["alice", "alice"]
     assert list(case.scenario.clients) == ["alice", "bob"]
+
+
+def test_any_two_things_are_said_at_the_same_time():
+    cases = conversations(Route("/ws"), Options(target="x:app", runs=0, messages=("a", JOIN, "c")))
+    pairs = {said_in(case) for case in cases if case.kind == "at the same time"}
+    back = '{"type": "join", "from": "bob", "to": "ann"}'
+    assert {("a", JOIN), (JOIN, "a"), ("c", "c"), (JOIN, back)} <= pairs
+
+
+def said_in(case):
+    return tuple(step.value for step in case.scenario.steps if step.verb in (Verb.SEND, Verb.SEND_BYTES))
+
+
+def test_what_is_packed_is_exchanged_and_packed_again():
+    packed = msgpack.packb({"from": "ann", "to": "bob"})
+    cases = conversations(Route("/ws"), Options(target="x:app", runs=0, messages=(packed, b"ping")))
+    pairs = {said_in(case) for case in cases if case.kind == "at the same time"}
+    assert (packed, msgpack.packb({"from": "bob", "to": "ann"})) in pairs
+
+
+def test_clients_are_idle_at_once_and_after_they_have_spoken():
+    cases = [case for case in conversations(Route("/ws"), Options(target="x:app", runs=0)) if case.kind == "idle"]
+    waits = [[step.value for step in case.scenario.steps if step.verb is Verb.PAUSE] for case in cases]
+    assert max(map(max, waits)) > 900
+    assert () in map(said_in, cases) and ("hello", "hello") in map(said_in, cases)
+
+
+def test_what_has_to_be_said_first_is_said_and_said_wrongly():
+    options = Options(target="x:app", runs=40, messages=("a",), opening=(JOIN, "in"), deep=("deep",))
+    cases = list(conversations(Route("/ws"), options))
+    openings = {said_in(case) for case in cases if case.kind == "opening"}
+    assert {("in", "deep"), (JOIN, "deep"), (JOIN, JOIN, "in", "deep"), ("in", JOIN, "deep")} <= openings
+    assert ('{"type": "join", "from": "ann"}', "in", "deep") in openings
+    for kind in ("drop", "payloads", "at the same time", "random", "idle"):
+        assert any(said_in(case)[:2] == (JOIN, "in") and "deep" in said_in(case) for case in cases if case.kind == kind)
+    assert sum(case.kind == "random" for case in cases) == 40
+    assert any(said_in(case)[:1] == ("a",) for case in cases if case.kind == "random")
+
+
+def test_a_stranger_brings_odd_values_of_what_is_looked_for():
+    asked = (("query", "since", ()), ("headers", "x-room", ("blue",)))
+    cases = conversations(Route("/ws"), Options(target="x:app", runs=0, asked=asked))
+    specs = [case.scenario.clients["alice"] for case in cases if case.kind == "stranger"]
+    assert {"x", "", "-1"} <= {spec.query.get("since") for spec in specs}
+    assert "blue" in {spec.headers.get("x-room") for spec in specs}
 
 
 ROOM = Route("/ws/{room}/{user}", "", {"room": Param("room"), "user": Param("user")})

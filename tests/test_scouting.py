@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
 from tests.bugs import load
 from wsharness.conversations import Options
@@ -17,7 +19,7 @@ OPTIONS = Options(target="x:app", parallel=2)
         ("missing_key", "op", {"insert", "delete"}),
         ("send_after_close", "type", {"bye"}),
         ("unhashable_type", "command", {"on", "off", "dim"}),
-        ("check_then_act", "seat", {1}),
+        ("check_then_act", "seat", {0}),
     ],
 )
 def test_the_words_of_an_app_are_found_in_its_source(name, key, values):
@@ -35,7 +37,7 @@ def test_what_is_given_comes_first_and_the_same_app_gives_the_same():
 def test_a_sighting_says_where_a_message_led_and_who_heard_of_it():
     app = load("dead_connection").broken()
     message = '{"type": "say", "text": "hi"}'
-    seen = sight(app, talking(ROUTE, message, OPTIONS), message, OPTIONS)
+    seen = sight(app, talking(ROUTE, [message], OPTIONS), message, OPTIONS)
     assert seen.heard > 0 and not seen.busy and any("hi" in text for text in seen.said)
     assert {file.rpartition("/")[2] for file, _ in seen.functions} >= {"dead_connection.py", "messages.py"}
     assert len(seen.lines) > len(seen.functions)
@@ -78,3 +80,91 @@ def test_an_app_that_turns_for_ever_is_not_asked_on():
 
 def test_messages_are_text():
     assert as_text({"a": 1}) == '{"a": 1}' and as_text("hi") == "hi"
+
+
+async def asks_for_a_name(scope, receive, send):
+    """Understands `say` after `join` after the right `word`, and ends with what it does not understand."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    await send({"type": "websocket.accept"})
+    stage = 0
+    while (event := await receive())["type"] == "websocket.receive":
+        try:
+            message = json.loads(event["text"])
+            op = message["op"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            break
+        if stage == 0 and op == "hello" and message.get("word") == "sesame":
+            stage = 1
+        elif stage == 1 and op == "join":
+            stage = 2
+        elif stage == 2 and op == "say":
+            text = "heard"
+            await send({"type": "websocket.send", "text": text})
+        else:
+            break
+    await send({"type": "websocket.close"})
+
+
+def test_what_has_to_be_said_first_is_found():
+    found = with_messages(asks_for_a_name, ROUTE, OPTIONS)
+    first, second = map(json.loads, found.opening)
+    assert (first["op"], first["word"], second["op"]) == ("hello", "sesame", "join")
+    assert json.loads(found.deep[0])["op"] == "say"
+
+
+def test_where_nothing_has_to_be_said_first_there_is_no_opening():
+    found = with_messages(load("missing_key").broken(), ROUTE, OPTIONS)
+    assert (found.opening, found.deep) == ((), ())
+
+
+def gate(wanted):
+    """An app that lets in who brings a token in the query, or speaks its subprotocol."""
+
+    async def by_token(websocket):
+        if websocket.query_params.get("token") not in TOKENS:
+            await websocket.close()
+            return
+        await websocket.accept()
+        await websocket.receive()
+
+    async def by_subprotocol(websocket):
+        if "chat.v2" not in websocket.scope["subprotocols"]:
+            await websocket.close()
+            return
+        await websocket.accept(subprotocol="chat.v2")
+        await websocket.receive()
+
+    return Starlette(routes=[WebSocketRoute("/ws", by_token if wanted == "token" else by_subprotocol)])
+
+
+TOKENS = {"s3cret": "ann"}
+
+
+def test_what_lets_a_client_in_is_found_in_the_source():
+    assert with_messages(gate("token"), ROUTE, OPTIONS).query == (("token", "s3cret"),)
+    assert with_messages(gate("subprotocol"), ROUTE, OPTIONS).subprotocols == ("chat.v2",)
+    given = Options(target="x:app", query=(("token", "s3cret"),))
+    assert with_messages(gate("token"), ROUTE, given).query == given.query
+
+
+async def numbers_its_clients(scope, receive, send):
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.send", "text": '{"ticket": 470}'})
+    while (event := await receive())["type"] == "websocket.receive":
+        try:
+            message = json.loads(event["text"])
+            known = message.get("ticket") == int("470")
+        except (ValueError, RecursionError, KeyError, AttributeError):
+            continue
+        if known:
+            await send({"type": "websocket.send", "text": "your turn"})
+
+
+def test_an_id_that_the_app_gave_is_said_back():
+    messages = [json.loads(text) for text in scout(numbers_its_clients, ROUTE, OPTIONS) if text.startswith("{")]
+    assert 470 in [message.get("ticket") for message in messages]

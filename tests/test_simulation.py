@@ -244,6 +244,23 @@ def test_an_exception_that_nobody_retrieves_is_found():
     assert result.failures[0].message == "ZeroDivisionError: one over none"
 
 
+def test_an_exception_in_a_callback_of_the_app_is_told_of():
+    async def rings(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        asyncio.get_running_loop().call_later(3, {}.pop, "nobody")  # no function of the user's: nobody's fault
+        asyncio.get_running_loop().call_later(3, lambda: {}["nobody"])
+        await receive()
+
+    async def talk(ws):
+        client = await ws.connect("/")
+        await asyncio.sleep(5)
+        await client.close()
+
+    [failure] = [one for one in simulate(talk, rings, lifespan="off").failures if one.code != "WSH206"]
+    assert (failure.code, failure.kind, failure.message) == ("WSH110", "KeyError", "KeyError: 'nobody'")
+
+
 def test_a_connection_that_is_still_held_is_found_only_when_asked():
     async def hoarder(websocket):
         KEPT.append(websocket)

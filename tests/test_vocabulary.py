@@ -1,12 +1,9 @@
 import ast
-import json
 import textwrap
-from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, Field
 
-from wsharness.vocabulary import messages_of, messages_of_model, words_of
+from wsharness.vocabulary import words_of
 
 
 def words(source, function="handler", more=""):
@@ -19,6 +16,31 @@ def words(source, function="handler", more=""):
     )
     files = {"shop.py": text, "more.py": textwrap.dedent(more)}
     return words_of([("shop.py", line), ("more.py", 1)], files.__getitem__)
+
+
+SOURCE = """
+HANDLERS = {'join': 1, 'part': 2}
+WORDS = {'ann': 's3cret'}
+ADD, DEL = 'add', 'del'
+LIMIT = 9
+
+class Kind(enum.Enum):
+    ON = 'on'
+    OFF = 'off'
+
+class Room:
+    NAMES: set = {'one', 'two'}
+
+    def __init__(self):
+        self.shelves = {'left': 1}
+
+def check(kind):
+    kind == 'given'
+
+class Desk:
+    def check_mine(self, kind):
+        kind == 'mine'
+"""
 
 
 @pytest.mark.parametrize(
@@ -45,14 +67,32 @@ def words(source, function="handler", more=""):
         ("message['type'] in self.NAMES", {"type": set()}, {"type": ["one", "two"]}),
         ("event['type'] == 'websocket.disconnect'", {"type": set()}, {}),
         ("message['room'] = 1", {}, {}),
+        ("{message['a'], message['b']} == {'x', 'y'}", {"a": set(), "b": set()}, {"a": ["x", "y"], "b": ["x", "y"]}),
+        (
+            "kind, n = message['type'], message['n']\n    kind == 'join'",
+            {"type": set(), "n": set()},
+            {"type": ["join"]},
+        ),
+        ("kind: str = message.get('type') or ''\n    kind == 'join'", {"type": set()}, {"type": ["join"]}),
+        ("kind = message['type'] if message else None\n    kind == 'join'", {"type": set()}, {"type": ["join"]}),
+        ("str(message['type'])[:4] == 'join'", {"type": set()}, {"type": ["join"]}),
+        ("type(message['n']) is int", {"n": {"number"}}, {}),
+        ("isinstance(message['n'], (int, float))", {"n": {"number"}}, {}),
+        ("message['n'] < LIMIT", {"n": {"number"}}, {"n": [9]}),
+        ("message['type'] in (ADD, DEL)", {"type": set()}, {"type": ["add", "del"]}),
+        ("Kind(message['type'])", {"type": set()}, {"type": ["on", "off"]}),
+        ("Kind[message['type']]", {"type": set()}, {"type": ["ON", "OFF"]}),
+        ("message['type'] == Kind.ON.value", {"type": set()}, {"type": ["on"]}),
+        ("self.shelves[message['shelf']]", {"shelf": set()}, {"shelf": ["left"]}),
+        ("WORDS.get(name) == message['word']", {"word": set()}, {"word": ["s3cret"]}),
+        ("check(message['type'])", {"type": set()}, {"type": ["given"]}),
+        ("check(kind=message['type'])", {"type": set()}, {"type": ["given"]}),
+        ("Desk().check_mine(message['type'])", {"type": set()}, {"type": ["mine"]}),
         ("say('room')", {}, {}),
     ],
 )
 def test_what_is_looked_for(body, keys, values):
-    found = words(
-        f"HANDLERS = {{'join': 1, 'part': 2}}\nclass Room:\n    NAMES: set = {{'one', 'two'}}\n"
-        f"async def handler(ws, message):\n    {body}\n"
-    )
+    found = words(f"{SOURCE}\nasync def handler(ws, message):\n    {body}\n")
     assert (found.keys, found.values, found.texts) == (keys, values, [])
 
 
@@ -69,6 +109,62 @@ def test_patterns_of_match():
     )
     assert set(found.keys) == {"op", "type", "room"}
     assert found.values == {"op": ["add", "del"], "type": ["join"]}
+    assert found.models == [{"type": "join", "room": "alice"}]
+
+
+def test_a_pattern_is_a_message_with_what_stands_inside():
+    found = words(
+        """
+        def handler(message):
+            match message:
+                case {"type": "subscribe" | "resume", "id": int(), "tags": [*_], "payload": {"query": str(), "n": 1 as n}}:
+                    pass
+        """
+    )
+    inside = {"id": 1, "tags": [], "payload": {"query": "alice", "n": 1}}
+    assert found.models == [{"type": "subscribe", **inside}, {"type": "resume", **inside}]
+
+
+def test_keys_inside_the_value_of_a_key():
+    found = words("def handler(m):\n    data = m['data']\n    data.get('user', {})['name']\n    m['data']['x']")
+    assert found.inside == {"data": {"user", "x"}, "user": {"name"}}
+
+
+def test_what_is_looked_for_in_the_handshake_is_no_message():
+    found = words(
+        """
+        PROTOCOL = "chat.v2"
+
+        def handler(ws, req):
+            ws.query_params.get("since", "0"), ws.headers["x-room"], req.get_param_as_int("page"), ws.args.get("q")
+            ws.path_params["room"], ws.scope["path"]
+            ws.cookies.get("token") in ("s3cret",)
+            if PROTOCOL in ws.scope["subprotocols"] or "chat.v1" in ws.subprotocols:
+                ws.accept(subprotocol="chat.v3")
+        """
+    )
+    asked = {place: list(names) for place, names in found.asked.items()}
+    assert asked.pop("scope") and asked.pop("path") == ["room"]
+    assert asked == {"query": ["since", "page", "q"], "headers": ["x-room"], "cookies": ["token"]}
+    assert (found.keys, found.values["token"]) == ({}, ["s3cret"])
+    assert found.subprotocols == ["chat.v2", "chat.v1", "chat.v3"]
+
+
+def test_what_reads_bytes():
+    found = words(
+        """
+        HEAD = struct.Struct("!BH")
+        BAD = struct.Struct("no")
+
+        def handler(frame, ws):
+            ws.receive_bytes(), HEAD.unpack(frame), BAD, struct.unpack(b"<f", frame), struct.pack(given, 1)
+            frame[0] == 7 or frame == b"PING"
+            msgpack.unpackb(frame)
+        """
+    )
+    assert (found.binary, found.layouts, found.numbers) == (True, ["<f", "!BH"], [7])
+    assert (found.texts, found.packings) == ([b"PING"], {"msgpack"})
+    assert words("def handler(event):\n    event.get('bytes')").binary
 
 
 def test_whole_messages():
@@ -76,7 +172,6 @@ def test_whole_messages():
         "def handler(text):\n    text == 'ping' or text.startswith('/join ')\n    text in ('a', 'b') or text > 3"
     )
     assert found.texts == ["ping", "/join ", "a", "b"]
-    assert messages_of(found)[:3] == ["ping", "ping alice", "ping:alice"]
 
 
 def test_what_a_function_names_is_read_too_and_nothing_else():
@@ -104,8 +199,17 @@ def test_what_a_function_names_is_read_too_and_nothing_else():
 def test_models_make_messages():
     found = words(
         """
-        class Join(BaseModel):
+        class Spot(Thing):
+            x: int
+
+        class Named:
+            name: str = Field(alias="from")
+
+        class Join(Named):
             type: Literal["join", "rejoin"]
+            spot: Spot
+            spots: list[Spot]
+            kind: Kind
             room: str
             seats: int | None
             only: Literal["x"]
@@ -115,51 +219,19 @@ def test_models_make_messages():
 
         class Empty: ...
 
+        class Kind(StrEnum):
+            ON = "on"
+
         def handler(message):
             Join.model_validate(message), Empty()
         """
     )
-    [model] = found.models
-    assert model == {"type": "join", "room": "alice", "seats": 1, "only": "x", "tags": [], "when": "alice"}
-    assert json.loads(messages_of(found)[0]) == model
-
-
-def test_each_value_makes_a_message_that_has_all_the_keys():
-    found = words("def handler(m):\n    m['type'] in ('a', 'b')\n    m['from'], m['to'], int(m['n'])")
-    first, second, *_ = (json.loads(text) for text in messages_of(found))
-    assert (first["type"], second["type"]) == ("a", "b")
-    assert isinstance(first["n"], int) and first["from"] != first["to"]
-
-
-def test_nothing_looked_for_is_nothing_to_say():
-    assert messages_of(words("def handler(m): ...")) == []
+    model = next(one for one in found.models if "type" in one)
+    inner = {"spot": {"x": 1}, "spots": [{"x": 1}], "kind": "on"}
+    plain = {"from": "alice", "type": "join", "room": "alice", "seats": 1, "only": "x", "tags": [], "when": "alice"}
+    assert model == {**plain, **inner}
 
 
 def test_a_file_that_cannot_be_read_is_passed_over():
     assert words_of([("x.py", 1)], lambda _: "def (").keys == {}
     assert words_of([], lambda _: "").keys == {}
-
-
-class Place(BaseModel):
-    room: str
-
-
-class Join(BaseModel):
-    type: Literal["join"] = "join"
-    place: Place
-    seats: int | None = None
-    sender: str = Field(alias="from")
-    tags: list[str] = []
-    extra: object = None
-
-
-class Part(BaseModel):
-    type: Literal["part"]
-
-
-def test_a_pydantic_model_makes_a_message_and_a_union_one_for_each_member():
-    join = {"type": "join", "place": {"room": "alice"}, "seats": 1, "from": "alice", "tags": [], "extra": "alice"}
-    assert [json.loads(text) for text in messages_of_model(Join)] == [join]
-    union = Annotated[Join | Part, Field(discriminator="type")]
-    assert [json.loads(text)["type"] for text in messages_of_model(union)] == ["join", "part"]
-    assert messages_of_model(int) == []

@@ -13,13 +13,13 @@ import typer
 from wsharness import checks, conformance, conversations, demo, deployed, differences, playing, targets
 from wsharness.asgi import App
 from wsharness.errors import NoRouteError, UsageError, WSHarnessError
+from wsharness.phrases import messages_of_model
 from wsharness.report import console, render
 from wsharness.results import Failure, Report, distinct
 from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import load
 from wsharness.scenario.model import Scenario
 from wsharness.scenario.writing import parse_duration
-from wsharness.vocabulary import messages_of_model
 
 app: typer.Typer = typer.Typer(
     name="wsharness",

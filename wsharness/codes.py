@@ -87,8 +87,9 @@ CODES: tuple[Check, ...] = (
     Check(
         "WSH110",
         "exception in a background task",
-        "A task died of an exception that nobody retrieved: the work it did has silently stopped. Await it, or "
-        "run it in a task group.",
+        "A task died of an exception that nobody retrieved, or a callback of the loop's, such as a timer's, raised "
+        "one: the work it did has silently stopped. Await the task, or run it in a task group; cancel a timer with "
+        "what it is for.",
     ),
     Check(
         "WSH111",

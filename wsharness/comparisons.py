@@ -10,6 +10,7 @@ from wsharness import checks, outcomes
 from wsharness.asgi import App
 from wsharness.deliveries import Deliveries, Mistake, deliveries, mistakes, played
 from wsharness.narration import describe_event
+from wsharness.phrases import Data
 from wsharness.races import Races, one_after_another, talks
 from wsharness.results import Failure
 from wsharness.scenario.model import RunInfo, Scenario, Verb
@@ -75,7 +76,7 @@ def _run(app: App, scenario: Scenario) -> Run:
 
 
 def compare(
-    run: Runner, races: Races, messages: Sequence[str], talk: Sequence[Scenario], schedule: str, seed: int
+    run: Runner, races: Races, messages: Sequence[Data], talk: Sequence[Scenario], schedule: str, seed: int
 ) -> Iterator[Finding]:
     """What no single run on a route shows: `talk` is run again, and `messages` race in orders of that schedule."""
     for scenario in (races.round(messages[:MOST_MESSAGES]), *_longest(talk)):
@@ -158,7 +159,7 @@ _WHOSE = {
 # Other orders
 
 
-def make_races(run: Runner, races: Races, messages: Sequence[str]) -> list[Scenario]:
+def make_races(run: Runner, races: Races, messages: Sequence[Data]) -> list[Scenario]:
     """Conversations that race, with messages that are heard by others than who says them."""
     kinds = [talks(message) for message in messages[:MOST_MESSAGES]]
     every = [talk for kind in kinds for talk in kind]

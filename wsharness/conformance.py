@@ -7,7 +7,16 @@ from dataclasses import dataclass, field, replace
 from wsharness import checks, comparisons, dependence, outcomes
 from wsharness.asgi import App
 from wsharness.attempts import Attempt, run_after, run_alone, run_batches
-from wsharness.conversations import SMALL_TALK, Case, Options, conversations, entry_of, many_comings, run_info_of
+from wsharness.conversations import (
+    SMALL_TALK,
+    Case,
+    Options,
+    conversations,
+    entry_of,
+    many_comings,
+    opened,
+    run_info_of,
+)
 from wsharness.entering import let_in, unreached
 from wsharness.errors import NoRouteError
 from wsharness.profiles import PROFILES, get_profile
@@ -111,8 +120,9 @@ TALK = ("random", "beside others", "at the same time")
 def _compare_runs(app: App, route: Route, calm: Sequence[Case], options: Options, report: Report) -> None:
     """Report what no single run shows; `calm` are the cases that showed nothing."""
     run = comparisons.Runner(app, options.parallel, options.limit)
-    races = Races(route, entry_of(options), run_info_of(options))
     talk = [case.scenario for case in calm if case.kind in TALK]
+    options = opened(options) if options.opening else options
+    races = Races(route, entry_of(options), run_info_of(options))
     messages = options.messages or SMALL_TALK
     found = list(comparisons.compare(run, races, messages, talk, options.schedule, options.seed))
     codes = tuple(sorted({failure.code for failure, _ in found}))

@@ -4,18 +4,23 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Any
 
-from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses
-from wsharness.scenario.entry import Entry
+from wsharness.packing import pack, unpack
+from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses, reorderings
+from wsharness.phrases import Data
+from wsharness.scenario.entry import Entry, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
 
 NAMES = ("alice", "bob", "carol")
 SMALL_TALK = ("hello", '{"type": "message", "action": "ping", "text": "hi"}')
+SEVERAL = 6  # of which any two are said at the same time
+MOST_MISSES = 40  # of a message, where many messages are known
 FEW = 3  # messages of those that are known, for what is tried with each
 STALL = 61.803  # virtual seconds without reading; no whole number, so that nothing else happens at its end
+IDLE = (STALL, 1000.618)  # virtual seconds without a message: beyond what is usual before an idle client is sent away
 HOURS = 2 * 3600.0
 MOST_PAIRS = 6
 MANY_MESSAGES = 600
@@ -44,8 +49,13 @@ class Options:
     params: tuple[tuple[str, str], ...] = ()
     subprotocols: tuple[str, ...] = ()
     hello: tuple[Step, ...] = ()
-    messages: tuple[str, ...] = ()
+    messages: tuple[Data, ...] = ()
     """What the app understands, as far as is known."""
+    opening: tuple[Data, ...] = ()
+    """What has to be said before `deep` is understood."""
+    deep: tuple[Data, ...] = ()
+    asked: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
+    """What the app looks for in a handshake: query, headers or cookies; the name; values it may know."""
     parallel: int = 1
     ignore: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
@@ -92,12 +102,28 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
     """Everything that is tried on one route, the simplest first."""
     make = _Conversations(route, options)
     yield from make.leaving()
+    yield from make.idling()
     yield from make.strangers()
-    yield from make.payloads()
+    yield from make.payloads(CATALOGUE)
     yield from make.together(make.meetings)
-    yield from make.random(options.runs)
+    yield from make.random(options.runs - options.runs // 2 * bool(options.opening))
+    if options.opening:
+        inside = _Conversations(route, opened(options))
+        yield from make.openings()
+        yield from inside.leaving()
+        yield from inside.idling()
+        yield from inside.payloads(SMOKE)
+        yield from inside.together(inside.meetings)
+        yield from inside.random(options.runs // 2)
+        yield from inside.together(inside.stalls)
     yield from make.together(make.stalls)
     yield make.comings(FEW_VISITS)
+
+
+def opened(options: Options) -> Options:
+    """The options of conversations that begin with what has to be said first."""
+    hello = (*options.hello, *(sending("alice", one) for one in options.opening))
+    return replace(options, hello=hello, messages=options.deep, opening=(), deep=())
 
 
 def many_comings(route: Route, options: Options) -> Case:
@@ -105,10 +131,15 @@ def many_comings(route: Route, options: Options) -> Case:
     return _Conversations(route, options).comings(MANY_VISITS)
 
 
-def talking(route: Route, message: str, options: Options) -> Case:
-    """One client says something twice while another listens."""
+def talking(route: Route, messages: Sequence[Data], options: Options) -> Case:
+    """One client says something twice while another listens; comes again for each message."""
     make = _Conversations(route, options)
-    return make.case("talking", [*make.enter("alice", "bob"), _send("alice", message), _pause()] * 2)
+    leave = [Step(client="alice", verb=Verb.CLOSE), _pause()]
+    visits = [
+        [*make.enter("alice"), sending("alice", one), _pause(), sending("alice", one), _pause()] for one in messages
+    ]
+    steps = [step for visit in visits for step in (*leave, *visit)][len(leave) :]
+    return make.case("talking", [*make.enter("bob"), *steps])
 
 
 ENDS: tuple[tuple[str, Verb, Any], ...] = (
@@ -136,9 +167,9 @@ class _Conversations:
     route: Route
     options: Options
     _random: random.Random = field(init=False)
-    _talk_of: tuple[str, ...] = field(init=False)
+    _talk_of: tuple[Data, ...] = field(init=False)
     _varying: tuple[str, ...] = field(init=False)
-    _near: dict[str, list[Payload]] = field(default_factory=dict)
+    _near: dict[Data, list[Payload]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._talk_of = self.options.messages[:FEW] or SMALL_TALK
@@ -181,12 +212,37 @@ class _Conversations:
         again = [*self.enter("alice"), Step(client="alice", verb=Verb.DROP), _pause()]
         yield self.case("drop", again * 3)
 
-    def payloads(self) -> Iterator[Case]:
+    def idling(self) -> Iterator[Case]:
+        """One client says nothing for a while: at once, and after it has said something."""
+        enter = self.enter("alice")
+        for seconds in IDLE:
+            wait = Step(client=None, verb=Verb.PAUSE, value=seconds)
+            yield self.case("idle", [*enter, wait])
+            for talk in self._talk_of:
+                said = [sending("alice", talk), _pause()]
+                yield self.case("idle", [*enter, *said, wait, *said, Step(client="alice", verb=Verb.CLOSE)])
+                yield self.case("idle", [*enter, *said, Step(client="alice", verb=Verb.DROP), wait])
+
+    def openings(self) -> Iterator[Case]:
+        """What has to be said first, in another order or nearly right, and what is understood after it."""
+        opening, deep = self.options.opening, self.options.deep[:FEW]
+        talks = [one.messages for one in reorderings((*opening, *deep))]
+        for place, message in enumerate(opening):
+            for miss in islice(near_misses(message), MOST_MISSES):
+                talks.append((*opening[:place], miss.data, *opening[place + 1 :], *deep))
+                talks.append((*opening[:place], miss.data, *opening[place:], *deep))
+        for talk in talks:
+            said = [step for message in talk for step in (sending("alice", message), _pause())]
+            yield self.case("opening", [*self.enter("alice"), *said, Step(client="alice", verb=Verb.CLOSE)])
+
+    def payloads(self, catalogue: Sequence[Payload]) -> Iterator[Case]:
         """One client sends each of the catalogue's payloads and near misses, then something harmless."""
-        near = [miss for message in self._talk_of for miss in near_misses(message)] if self.options.messages else []
-        for payload in (*CATALOGUE, *near):
-            steps = [*self.enter("alice"), _send("alice", payload.data), _pause()]
-            steps += [_send("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE)]
+        known = self.options.messages
+        near = [miss for message in known[:FEW] for miss in near_misses(message)]
+        near += [miss for message in known[FEW:] for miss in islice(near_misses(message), MOST_MISSES)]
+        for payload in (*catalogue, *near):
+            steps = [*self.enter("alice"), sending("alice", payload.data), _pause()]
+            steps += [sending("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE)]
             yield self.case("payloads", steps)
 
     def together(self, make: Callable[[], Iterator[Case]]) -> Iterator[Case]:
@@ -206,26 +262,27 @@ class _Conversations:
         for talk in self._talk_of:
             for how, verb, value in (ENDS[0], ENDS[3]):
                 end = Step(client="bob", verb=verb, value=value)
-                say = _send("alice", talk)
+                say = sending("alice", talk)
                 for names in (NAMES[:2], NAMES):
                     for middle in ([end, say], [say, end], [end, _pause(), say], [say, _pause(), end]):
                         yield self.case(f"{how} beside others", [*self.enter(*names), *middle, _pause(), say])
-        for talk in self._talk_of:
-            for answer in (talk, *_exchanged(talk)):
-                both = [_send("alice", talk), _send("bob", answer), _pause()]
+        known = self.options.messages[:SEVERAL] or SMALL_TALK
+        for talk in known:
+            for answer in (*known, *_exchanged(talk)):
+                both = [sending("alice", talk), sending("bob", answer), _pause()]
                 yield self.case("at the same time", [*self.enter(*NAMES[:2]), *both])
         for _, verb, value in (ENDS[0], ENDS[3]):
             ends = [Step(client=name, verb=verb, value=value) for name in NAMES]
             yield self.case("all at once", [*self.enter(*NAMES), *ends])
             yield self.case("all at once", [*self.enter(*NAMES), *reversed(ends)])
-            yield self.case("all at once", [*self.enter(*NAMES), _send("alice", self._talk_of[0]), *ends])
+            yield self.case("all at once", [*self.enter(*NAMES), sending("alice", self._talk_of[0]), *ends])
 
     def stalls(self) -> Iterator[Case]:
         """One client does not read while another speaks and a third listens."""
         stall = Step(client="carol", verb=Verb.STALL, value={"full": True})
         resume = Step(client="carol", verb=Verb.RESUME)
         for talk in self._talk_of:
-            speak = [_send("alice", talk)] * MANY_MESSAGES
+            speak = [sending("alice", talk)] * MANY_MESSAGES
             wait = Step(client=None, verb=Verb.PAUSE, value=STALL)
             steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
             yield self.case("slow reader", steps)
@@ -263,12 +320,12 @@ class _Conversations:
             here.add(name)
             return self.enter(name)[:-1]
         if draw.random() < 0.6:  # noqa: PLR2004 (more talk than leaving)
-            return [_send(name, self._say())]
+            return [sending(name, self._say())]
         here.discard(name)
         _, verb, value = draw.choice(ENDS)
         return [Step(client=name, verb=verb, value=value)]
 
-    def _say(self) -> str | bytes:
+    def _say(self) -> Data:
         """Mostly what is understood, as it is or nearly so."""
         draw = self._random
         known = self.options.messages or SMALL_TALK
@@ -282,7 +339,7 @@ class _Conversations:
             return draw.choice(self._misses(draw.choice(known))).data
         return draw.choice(SMOKE).data
 
-    def _misses(self, message: str) -> list[Payload]:
+    def _misses(self, message: Data) -> list[Payload]:
         if message not in self._near:
             self._near[message] = list(near_misses(message))
         return self._near[message]
@@ -293,30 +350,41 @@ class _Conversations:
         spec = knows.clients["alice"]
         others = [spec.merged({place: {name: None}}) for place in _GIVEN for name in getattr(spec, place)]
         others += [replace(spec, query=dict.fromkeys(spec.query, "x"))] if spec.query else []
+        others += [
+            spec.merged({place: {name: value}})
+            for place, name, values in self.options.asked
+            for value in dict.fromkeys((*_ODD, *values))
+        ]
         others += [replace(spec, subprotocols=names) for names in _STRANGE if names != spec.subprotocols]
+        said = (sending("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE))
         for other in others:
             yield Case("stranger", replace(knows, clients={"alice": other}))
+        for other in others:
+            yield Case("stranger", replace(knows, clients={"alice": other}, steps=(*knows.steps, *said)))
 
 
-def _exchanged(message: str) -> list[str]:
+def _exchanged(message: Data) -> list[Data]:
     """An object with the values of two keys of one type exchanged: what was from one to another goes back."""
-    try:
-        value = json.loads(message)
-    except (ValueError, RecursionError):
-        return []
+    form, value = (unpack(message) or ("", None)) if isinstance(message, bytes) else ("", _decoded(message))
     if not isinstance(value, dict):
         return []
     pairs = [(one, other) for one, other in combinations(value, 2) if type(value[one]) is type(value[other])]
-    return [json.dumps({**value, one: value[other], other: value[one]}) for one, other in pairs[:MOST_PAIRS]]
+    changed = [{**value, one: value[other], other: value[one]} for one, other in pairs[:MOST_PAIRS]]
+    packed = [pack(form, one) if form else json.dumps(one) for one in changed]
+    return [one for one in packed if one is not None]
 
 
+def _decoded(message: str) -> Any:
+    try:
+        return json.loads(message)
+    except (ValueError, RecursionError):
+        return None
+
+
+_ODD = ("x", "", "-1", "0", "1", "1000000", "9" * 400, "null", "\u00e9")
+"""Values of what the app looks for in a handshake, of which it may expect anything."""
 _GIVEN = ("query", "headers", "cookies")
 _STRANGE: tuple[tuple[str, ...], ...] = ((), ("no-such-protocol",))
-
-
-def _send(client: str, data: str | bytes) -> Step:
-    verb = Verb.SEND if isinstance(data, str) else Verb.SEND_BYTES
-    return Step(client=client, verb=verb, value=data)
 
 
 def _pause() -> Step:

@@ -15,6 +15,7 @@ from hypothesis.strategies import SearchStrategy
 from wsharness import checks, comparisons, conversations, gone, outcomes, shrinking, strategies
 from wsharness.asgi import App
 from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
+from wsharness.phrases import Data, messages_of_model
 from wsharness.profiles import PROFILES, get_profile
 from wsharness.races import Races
 from wsharness.results import CaseResult, Failure, Report
@@ -22,11 +23,10 @@ from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import loads
 from wsharness.scenario.model import ANY_CHECK, RunInfo, Scenario, to_yaml
 from wsharness.scheduling import make_schedule
-from wsharness.scouting import scout
+from wsharness.scouting import with_messages
 from wsharness.shrinking import Outcome, loose_key
 from wsharness.simulation import seconds_lost, simulate, warm_up
 from wsharness.targets import Route, route_of
-from wsharness.vocabulary import messages_of_model
 from wsharness.workers import Gone, Hung, run_all
 
 BATCH = 100  # conversations that Hypothesis draws at a time
@@ -144,11 +144,11 @@ class _Explorer:
         self._profiles = itertools.cycle(PROFILES if options.profile == "all" else [options.profile])
         warm_up()
 
-    def _conversations(self, messages: Sequence[Any]) -> SearchStrategy[Scenario]:
+    def _conversations(self, messages: Sequence[Any], opening: Sequence[Any] = ()) -> SearchStrategy[Scenario]:
         options = self._options
         return strategies.conversations(
             self._routes,
-            options.entry,
+            replace(options.entry, hello=(*options.entry.hello, *opening)),
             clients=options.clients,
             steps=options.steps,
             moves=strategies.Moves.of(messages),
@@ -226,12 +226,15 @@ class _Explorer:
     # What may be said
 
     def _learn(self) -> None:
-        """Look in the app for the messages that lead into it, where none was given."""
+        """Look in the app for the messages that lead into it, and for what comes first, where none was given."""
+        found: list[conversations.Options] = []
         for route in self._routes:
             if not _is_over(self._until):
-                self._messages[route.path] = scout(self._app, route, self._about())
+                found.append(with_messages(self._app, route, self._about()))
+                self._messages[route.path] = found[-1].messages
         known = dict.fromkeys(text for messages in self._messages.values() for text in messages)
-        self._strategy = self._conversations(tuple(known))
+        inside = [self._conversations(one.deep, one.opening) for one in found if one.opening]
+        self._strategy = st.one_of(self._conversations(tuple(known)), *inside)
 
     def _about(self) -> conversations.Options:
         """The options, for who looks in the app."""
@@ -405,11 +408,11 @@ class _Explorer:
         return checks.CHECKS["WSH304"].failure(text, route=route, seed=options.seed, profile=options.profile)
 
 
-def _examples(kinds: Sequence[Any]) -> list[str]:
-    """Texts that the app understands, of examples and of models."""
-    texts: list[str] = []
+def _examples(kinds: Sequence[Any]) -> list[Data]:
+    """Messages that the app understands, of examples and of models."""
+    texts: list[Data] = []
     for kind in kinds:
-        if isinstance(kind, str):
+        if isinstance(kind, (str, bytes)):
             texts.append(kind)
         else:
             texts += [json.dumps(kind)] if isinstance(kind, (dict, list)) else messages_of_model(kind)

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 from wsharness.errors import UsageError
+from wsharness.packing import pack, unpack
 
 Source: TypeAlias = str | bytes | Callable[[], str | bytes]
 Path: TypeAlias = tuple[Any, ...]
@@ -204,6 +205,7 @@ def near_misses(message: Any) -> Iterator[Payload]:
     and, after a colon, where it was done, as a JSON Pointer (RFC 6901): `null:/user/name`.
     """
     if isinstance(message, bytes):
+        yield from _packed_misses(message)
         yield from _binary_misses(message)
         return
     text = message if isinstance(message, str) else _encode(message)
@@ -267,6 +269,7 @@ _SUBSTITUTES = (
     _Substitute("empty", "[]", "is empty", ("array",)),
     _Substitute("empty", "{}", "is empty", ("object",)),
     _Substitute("surrogate", '"\\ud800"', "holds a lone surrogate: cannot be sent on", ("string",)),
+    _Substitute("close-code", "1005", "is a close code that no frame may carry", ("number",)),
     _Substitute("nan", "NaN", "is not a number", ("number",)),
     _Substitute("fraction", "0.5", "is no integer", ("number",)),
     _Substitute("wide", "9" * 400, "is an integer float() cannot hold", ("number", "string")),
@@ -333,6 +336,19 @@ def _text_misses(text: str) -> Iterator[Payload]:
     yield Payload("padded", f" \n{text}\n ", "is surrounded by white space", IGNORES)
     yield Payload("upper-case", text.upper(), "is in upper case", REFUSES)
     yield Payload("replay", text, "is said a second time", IGNORES)
+
+
+def _packed_misses(data: bytes) -> Iterator[Payload]:
+    """The near misses of the value that is packed in bytes, packed again."""
+    found = unpack(data)
+    if found is None:
+        return
+    form, value = found
+    for miss in (*_dropped_keys(value), *_value_misses(value)):
+        changed = _decode(str(miss.data))
+        packed = pack(form, changed) if changed is not None else None
+        if packed is not None:
+            yield replace(miss, source=packed)
 
 
 def _binary_misses(data: bytes) -> Iterator[Payload]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wsharness.deliveries import number_mark, text_mark
-from wsharness.scenario.entry import Entry, client_name
+from wsharness.phrases import Data
+from wsharness.scenario.entry import Entry, client_name, sending
 from wsharness.scenario.model import RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
 
@@ -32,8 +33,10 @@ class Talk:
         return Step(name, Verb.SEND, said)
 
 
-def talks(message: str) -> list[Talk]:
-    """The ways to put a mark into a message: in place of a text or a number of it, or behind it."""
+def talks(message: Data) -> list[Talk]:
+    """The ways to put a mark into a message: in place of a text or a number of it, or behind it; none into bytes."""
+    if isinstance(message, bytes):
+        return []
     try:
         value = json.loads(message)
     except (ValueError, RecursionError):
@@ -76,9 +79,9 @@ class Races:
         """Two who speak in turn: whether one hears the other."""
         return self._scenario("trial", self._enter(ALICE, BOB), *(_then(talk.say(who, 1)) for who in (ALICE, BOB)))
 
-    def round(self, messages: Sequence[str]) -> Scenario:
+    def round(self, messages: Sequence[Data]) -> Scenario:
         """Two who say all there is to say, one after the other: no race."""
-        said = (_then(Step(client_name(who), Verb.SEND, text)) for text in messages for who in (ALICE, BOB))
+        said = (_then(sending(client_name(who), text)) for text in messages for who in (ALICE, BOB))
         return self._scenario("a round", self._enter(ALICE, BOB), *said)
 
     def of(self, talk: Talk) -> Iterator[Scenario]:

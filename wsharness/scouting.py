@@ -1,8 +1,9 @@
-"""Which messages lead furthest into an app: candidates are sent, and the lines of its code that run are counted."""
+"""Which messages lead furthest into an app, and after which: they are sent, and the lines that run are counted."""
 
+import itertools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,17 +13,24 @@ from typing import Any, TypeAlias
 from wsharness import probes
 from wsharness.asgi import App
 from wsharness.attempts import BATCH, STEP_LIMIT
-from wsharness.conversations import SMALL_TALK, Case, Options, talking
+from wsharness.checks import ever_accepted
+from wsharness.conversations import SMALL_TALK, Case, Options, opened, talking
 from wsharness.events import Message
+from wsharness.phrases import Data, messages_of
 from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
 from wsharness.transcript import Direction, Fact
-from wsharness.vocabulary import Words, messages_of, words_of
+from wsharness.vocabulary import TEXT, Words, words_of
 from wsharness.workers import Hung, run_all
 
 Place: TypeAlias = tuple[str, int]
 ROUNDS = 3
 MOST = 8  # messages that are chosen
+FEW_VALUES = 3  # of what is looked for in a handshake
+MOST_ENTRIES = 4  # ways to come in that are tried where nobody gets in
+GIVEN = ("query", "headers", "cookies")
+CHAPTERS = 4  # messages that may have to be said, each after the other, before the next is understood
+PAGE = 12  # messages that are said one after another, each by a client who came for it
 GENERIC = tuple(dict.fromkeys([*SMALL_TALK, "{}", '["type", 1, null]', "null"]))
 """What is sent to any app, before anything is known of it."""
 
@@ -31,7 +39,7 @@ GENERIC = tuple(dict.fromkeys([*SMALL_TALK, "{}", '["type", 1, null]', "null"]))
 class Sighting:
     """What one message led to."""
 
-    message: str = ""
+    message: Data = ""
     functions: set[Place] = field(default_factory=set)
     """File and first line of each of the user's functions that ran."""
     lines: set[Place] = field(default_factory=set)
@@ -39,28 +47,117 @@ class Sighting:
     """What the app sent."""
     heard: int = 0
     """Characters that another client received."""
+    accepted: bool = False
     busy: bool = False
     """The app went round without end."""
     missing: list[str] = field(default_factory=list)
     """Keys whose lack was a KeyError."""
 
 
-def scout(app: App, route: Route, options: Options) -> tuple[str, ...]:
-    """The messages that are worth sending to a route, those that lead furthest first; those given come first."""
-    seen: list[Sighting] = []
-    words = Words()
-    tried: set[str] = set()
-    candidates = list(GENERIC)
-    for _ in range(ROUNDS):
-        new = [text for text in dict.fromkeys(candidates) if text not in tried]
-        tried.update(new)
-        seen += _send_each(app, route, new, options)
-        for sighting in seen:
-            for key in sighting.missing:
+@dataclass(slots=True)
+class _Scout:
+    """What is known of one route."""
+
+    app: App
+    route: Route
+    options: Options
+    seen: list[Sighting] = field(default_factory=list)
+    candidates: list[Data] = field(default_factory=list)
+    """What may be understood."""
+    words: Words = field(default_factory=Words)
+
+    def look(self) -> None:
+        """Say what any app may understand, then what the source looks for in the functions that this led to."""
+        words, tried = self.words, set[Data]()
+        self.candidates = list(GENERIC)
+        for _ in range(ROUNDS):
+            new = [text for text in dict.fromkeys(self.candidates) if text not in tried]
+            tried.update(new)
+            self.seen += _send_each(self.app, self.route, new, self.options)
+            for key in [key for one in self.seen for key in one.missing]:
                 words.add_key(key)
-        words = _merged(words, words_of(sorted(set().union(*(one.functions for one in seen))), _source))
-        candidates = [*messages_of(words), *(text for one in seen for text in one.said if text.startswith("{"))]
-    return (*options.messages, *(text for text in _furthest(seen) if text not in options.messages))[:MOST]
+            places = sorted(set[Place]().union(*(one.functions for one in self.seen)))
+            words = self.words = _merged(words, words_of(places, _source))
+            answers = [text for one in self.seen for text in one.said if text.startswith("{")]
+            for answer in answers:
+                self._take(answer)
+            self.candidates = [*messages_of(words), *dict.fromkeys(answers)]
+
+    def _take(self, answer: str) -> None:
+        """An id that the app gave is what it looks for later."""
+        try:
+            said = json.loads(answer)
+        except (ValueError, RecursionError):
+            return
+        for key, value in said.items() if isinstance(said, dict) else ():
+            known = self.words.values.get(key, [])
+            if key in self.words.keys and len(known) < FEW_VALUES and type(value) in (str, int):
+                self.words.add_value(key, value)
+
+    def furthest(self) -> tuple[Data, ...]:
+        """The messages that lead furthest; those given come first."""
+        given = self.options.messages
+        return (*given, *(text for text in _furthest(self.seen) if text not in given))[:MOST]
+
+    def asked(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
+        """What the app looks for in a handshake, with the texts that it compares it with."""
+        values = {name: [one for one in known if isinstance(one, str)] for name, known in self.words.values.items()}
+        return tuple(
+            (place, name, tuple(values.get(name, ())[:FEW_VALUES]))
+            for place in GIVEN
+            for name in self.words.asked.get(place, ())
+        )
+
+    def entries(self) -> Iterator[Options]:
+        """The options with what may let clients in: a subprotocol, all that is looked for in a handshake."""
+        options, asked = self.options, self.asked()
+        offers = [(), *([tuple(self.words.subprotocols)] if not options.subprotocols else [])]
+        most = max((len(values) for _, _, values in asked), default=1)
+        for offer, number in itertools.product(offers, range(max(1, most))):
+            chosen = {name: (place, values[number % len(values)] if values else TEXT) for place, name, values in asked}
+            more: dict[str, Any] = {
+                given: (
+                    *getattr(options, given),
+                    *((name, one) for name, (place, one) in chosen.items() if place == given),
+                )
+                for given in GIVEN
+            }
+            yield replace(options, subprotocols=offer or options.subprotocols, **more)
+
+    def opened(self) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
+        """What has to be said first for others to be understood, and what is understood then."""
+        opening: tuple[Data, ...] = ()
+        found: tuple[Data, ...] = ()
+        known = _lines(self.seen)
+        said = list(dict.fromkeys([*self.furthest(), *self.candidates]))
+        pages = [tuple(said[start : start + PAGE]) for start in range(0, len(said), PAGE)]
+        for _ in range(CHAPTERS):
+            tries = {one: list(self._after((*opening, one), pages)) for one in found or self.furthest()}
+            best = max(tries, key=lambda one: len(_lines(tries[one]) - known), default="")
+            new = [page for page, one in zip(pages, tries.get(best, ()), strict=False) if one.lines - known]
+            if not new:
+                break
+            opening = (*opening, best)
+            seen = list(self._after(opening, list(dict.fromkeys([*self.furthest(), *itertools.chain(*new)]))))
+            known |= _lines(seen)
+            found = tuple(_furthest(seen))[:MOST]
+        return opening, found
+
+    def _after(self, opening: tuple[Data, ...], messages: "Sequence[Data | tuple[Data, ...]]") -> Iterator[Sighting]:
+        """What messages lead to that are said after others."""
+        inside = opened(replace(self.options, opening=opening))
+        return _send_each(self.app, self.route, messages, inside, batch=1)  # what has an id has the first again
+
+
+def _lines(seen: Iterable[Sighting]) -> set[Place]:
+    return set[Place]().union(*(one.lines for one in seen))
+
+
+def scout(app: App, route: Route, options: Options) -> tuple[Data, ...]:
+    """The messages that are worth sending to a route, those that lead furthest first; those given come first."""
+    found = _Scout(app, route, options)
+    found.look()
+    return found.furthest()
 
 
 def _merged(old: Words, new: Words) -> Words:
@@ -76,12 +173,12 @@ def _source(file: str) -> str:
         return ""
 
 
-def _furthest(seen: Sequence[Sighting]) -> Iterator[str]:
+def _furthest(seen: Sequence[Sighting]) -> Iterator[Data]:
     """Those that together run every line that any of them runs, the one that adds most first.
 
     Of those that add as much, what was read from the source comes before what is sent to any app.
     """
-    left = [*seen[len(GENERIC) :], *seen[: len(GENERIC)]]
+    left = sorted(seen, key=lambda one: one.message in GENERIC)
     known: set[Place] = set()
     while left:
         best = max(left, key=lambda one: (len(one.lines - known), one.heard > 0))
@@ -92,27 +189,33 @@ def _furthest(seen: Sequence[Sighting]) -> Iterator[str]:
         yield best.message
 
 
-def _send_each(app: App, route: Route, messages: Sequence[str], options: Options) -> Iterator[Sighting]:
+def _send_each(
+    app: App, route: Route, messages: "Sequence[Data | tuple[Data, ...]]", options: Options, *, batch: int = BATCH
+) -> Iterator[Sighting]:
+    """What came of each message, or of some said one after another, where it did not turn for ever."""
+
     def job(index: int) -> Sighting:
-        return sight(app, talking(route, messages[index], options), messages[index], options)
+        message = messages[index]
+        several = message if isinstance(message, tuple) else (message,)
+        return sight(app, talking(route, several, options), several[0], options)
 
     jobs = [(index,) for index in range(len(messages))]
-    for _, found in run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=BATCH, spoils=_is_busy):
+    for _, found in run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_is_busy):
         if isinstance(found, Hung) or (isinstance(found, Sighting) and found.busy):
             return  # each costs a second, and has been found
-        if isinstance(found, Sighting):
-            yield found
+        yield found if isinstance(found, Sighting) else Sighting()
 
 
 def _is_busy(sighting: Sighting) -> bool:
     return sighting.busy
 
 
-def sight(app: App, case: Case, message: str, options: Options) -> Sighting:
+def sight(app: App, case: Case, message: Data, options: Options) -> Sighting:
     """Run one conversation and note where in the user's code it leads."""
     sighting = Sighting(message)
     with _tracing(sighting):
         result = simulate(case.scenario, app, seed=0, profile=options.profile, step_limit=STEP_LIMIT)
+    sighting.accepted = ever_accepted(result.transcript)
     sighting.busy = seconds_lost(result) > 0 or any(failure.code == "WSH103" for failure in result.failures)
     for record in result.transcript:
         event: Any = record.event
@@ -150,8 +253,22 @@ def _tracing(sighting: Sighting) -> Iterator[None]:
 
 
 def with_messages(app: App, route: Route, options: Options) -> Options:
-    """The options with what is worth saying to this route."""
-    return replace(options, messages=scout(app, route, options))
+    """The options with what is worth saying to this route, and what only after something else has been said.
+
+    Where nobody gets in, with what lets somebody in as far as the source says.
+    """
+    found = _Scout(app, route, options)
+    found.look()
+    entries = () if any(one.accepted for one in found.seen) else itertools.islice(found.entries(), MOST_ENTRIES)
+    for entry in entries:
+        other = _Scout(app, route, entry)
+        other.look()
+        if any(one.accepted for one in other.seen):
+            found = other
+            break
+    opening, deep = found.opened()
+    messages, asked = found.furthest(), found.asked()
+    return replace(found.options, messages=messages, opening=opening, deep=deep, asked=asked)
 
 
 def as_text(message: Any) -> str:

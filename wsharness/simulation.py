@@ -249,10 +249,17 @@ def seconds_lost(result: Result) -> float:
     return max((record.event.data.get("seconds", 0.0) for record in result.transcript.facts()), default=0.0)  # type: ignore[union-attr]
 
 
+def _is_the_apps(error: BaseException, message: str) -> bool:
+    """Whether a task of the app died, or a callback that it gave to the loop, as `loop.call_later` takes it."""
+    if message.startswith("Exception in callback"):
+        return any(frame.user for frame in probes.stack_of_error(error))
+    return message.endswith("exception was never retrieved")
+
+
 def note_loop_error(harness: Harness, context: dict[str, Any]) -> None:
-    """A task's exception that nobody retrieved, of which asyncio tells the loop's exception handler."""
+    """An exception of a task that nobody retrieved, or of a callback, of which asyncio tells its exception handler."""
     error = context.get("exception")
-    if error is None or not context.get("message", "").endswith("exception was never retrieved"):
+    if error is None or not _is_the_apps(error, context.get("message", "")):
         return
     name = probes.class_name(error)
     message = f"{name.rpartition('.')[2]}: {error}"

@@ -1,19 +1,40 @@
 """Which messages an app may understand, read from its source: the keys it looks for and what it compares them with."""
 
 import ast
-import json
-import typing
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_MESSAGES = (ast.Name, ast.Call, ast.Attribute, ast.Await)
+_SEVERAL = (ast.Tuple, ast.List, ast.Set)
 LOOKUPS = ("get", "pop", "setdefault")
 NUMBERS = ("int", "float", "abs", "round", "range", "min", "max")
+TEXT = "alice"
+TYPES = {"str": "text", "int": "number", "float": "number", "list": "array", "dict": "object", "bool": "boolean"}
+"""Python's name → JSON's."""
+EXAMPLES: dict[str, Any] = {"number": 1, "boolean": True, "array": [], "object": {}, "text": TEXT}
 ASGI_TYPES = ("websocket", "lifespan", "http")
 """What the types of ASGI events begin with: apps that read events themselves compare with them."""
-MOST = 32  # messages
+Flow: TypeAlias = dict[int, dict[str, str]]
+"""Function → parameter → the key whose value it is given."""
+PACKINGS = {"msgpack": "msgpack", "packb": "msgpack", "unpackb": "msgpack", "cbor2": "cbor2"}
+"""Name → the module that makes bytes of JSON's values."""
+PLACES = {
+    "query_params": "query",
+    "args": "query",
+    "headers": "headers",
+    "cookies": "cookies",
+    "path_params": "path",
+    "scope": "scope",
+}
+"""Attributes that are no message, and what of a handshake they hold."""
+CASTS = ("str", "int", "float", "bool")
+LONGEST = 1024  # bytes of a layout
+DEEPEST = 3  # names that are followed from one to the next
+STRUCT = ("pack", "unpack", "pack_into", "unpack_from", "iter_unpack", "calcsize", "Struct")
 
 
 @dataclass(slots=True)
@@ -24,44 +45,83 @@ class Words:
     """Key → the JSON types its value is used as, where that shows."""
     values: dict[str, list[Any]] = field(default_factory=dict)
     """Key → what its value is compared with or looked up in."""
-    texts: list[str] = field(default_factory=list)
+    texts: list[str | bytes] = field(default_factory=list)
     """What whole messages are compared with, or begin with."""
     models: list[dict[str, Any]] = field(default_factory=list)
-    """An example of each annotated class."""
+    """An example of each annotated class, and of each pattern of an object."""
+    inside: dict[str, set[str]] = field(default_factory=dict)
+    """Key → the keys that are looked for in its value."""
+    layouts: list[str] = field(default_factory=list)
+    """The formats of `struct` in which binary messages are read."""
+    numbers: list[int | float] = field(default_factory=list)
+    """Constants that may say what a binary message is."""
+    packings: set[str] = field(default_factory=set)
+    """The binary forms of JSON that are spoken, by module."""
+    binary: bool = False
+    """Bytes are read."""
+    asked: dict[str, dict[str, None]] = field(default_factory=dict)
+    """What is looked for in a handshake: query, headers or cookies → names."""
+    subprotocols: list[str] = field(default_factory=list)
 
     def add_key(self, key: str, kind: str | None = None) -> None:
         """The source looks for a key, and uses its value as a JSON type."""
-        self.keys.setdefault(key, set()).update([kind] if kind else [])
+        if kind is None or not any(key in names for names in self.asked.values()):
+            self.keys.setdefault(key, set()).update([kind] if kind else [])
 
     def add_value(self, key: str | None, value: Any) -> None:
         """The source compares a key's value, or it is not known whose, with a constant."""
         if key is None:
-            if isinstance(value, str) and value not in self.texts:
-                self.texts.append(value)
+            found: list[Any] = self.texts if isinstance(value, (str, bytes)) else self.numbers
+            if value not in found:
+                found.append(value)
         elif isinstance(value, str) and value.startswith(ASGI_TYPES):
             return
         elif value not in (known := self.values.setdefault(key, [])):
             known.append(value)
+
+    def add_layout(self, layout: object) -> None:
+        """The source reads or writes bytes in a format of `struct`."""
+        try:
+            size = struct.calcsize(layout) if isinstance(layout, (str, bytes)) else 0
+        except struct.error:
+            return
+        text = layout.decode() if isinstance(layout, bytes) else str(layout)
+        if 0 < size <= LONGEST and text not in self.layouts:
+            self.layouts.append(text)
 
 
 def words_of(places: Iterable[tuple[str, int]], read: Callable[[str], str]) -> Words:
     """The words of functions, given as (file, first line), and of what they name; `read` gives a file's source."""
     places = list(places)
     sources = {file: _index(read(file)) for file in dict.fromkeys(file for file, _ in places)}
+    reached = _reached(places, sources)
+    flow: Flow = {}
+    _read(reached, sources, flow)  # says which parameters are given the value of which key
+    return _read(reached, sources, flow)
+
+
+def _read(nodes: Iterable[ast.AST], sources: "dict[str, _Source]", flow: Flow) -> Words:
+    words = Words()
+    for node in nodes:
+        _Reader(words, sources.values(), flow).visit(node)
+    return words
+
+
+def _reached(places: Iterable[tuple[str, int]], sources: "dict[str, _Source]") -> list[ast.AST]:
+    """The functions of these places, and all that is named in them, and in what is named."""
     waiting: list[ast.AST] = [
         node for file, line in places for node in sources[file].functions if _first_line(node) == line
     ]
-    words, seen = Words(), set()
+    found: dict[int, ast.AST] = {}
     while waiting:
         node = waiting.pop(0)
-        if id(node) in seen:
+        if id(node) in found:
             continue
-        seen.add(id(node))
-        _Reader(words, sources.values()).visit(node)
+        found[id(node)] = node
         for name in _names(node):
             for source in sources.values():
                 waiting += source.named.get(name, ())
-    return words
+    return list(found.values())
 
 
 @dataclass(slots=True)
@@ -82,20 +142,41 @@ def _index(text: str) -> _Source:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             found.functions.append(node)
             found.named.setdefault(node.name, []).append(node)
-        elif isinstance(node, ast.ClassDef) and _fields(node):
+        elif isinstance(node, ast.ClassDef) and (_fields(node) or _members(node)):
             found.named.setdefault(node.name, []).append(node)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for name in _attributes(node):
+                found.named.setdefault(name, []).append(node)
     classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     for statement in [*tree.body, *(statement for one in classes for statement in one.body)]:
-        for name in _assigned(statement):
-            found.named.setdefault(name, []).append(statement)
+        for name, assignment in _assigned(statement):
+            found.named.setdefault(name, []).append(assignment)
     return found
 
 
-def _assigned(node: ast.AST) -> Iterator[str]:
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """The names that a statement sets, each with an assignment of its own."""
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     for target in targets:
         if isinstance(target, ast.Name):
-            yield target.id
+            yield target.id, node
+        for one, value in _pairs(target, getattr(node, "value", None)):
+            if isinstance(one, ast.Name) and one is not target:
+                yield one.id, ast.copy_location(ast.Assign([one], value), node)
+
+
+def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[ast.expr, ast.expr]]:
+    """Which part of a value goes to which part of a target."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)] if value is not None else []
+
+
+def _attributes(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
+    """The attributes that a statement sets to a table that is written out."""
+    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        if isinstance(target, ast.Attribute) and isinstance(node.value, (ast.Dict, *_SEVERAL)):
+            yield target.attr
 
 
 def _first_line(node: Function) -> int:
@@ -113,32 +194,86 @@ def _names(node: ast.AST) -> Iterator[str]:
 class _Reader(ast.NodeVisitor):
     """Reads one function: which of its variables hold the value of which key."""
 
-    def __init__(self, words: Words, sources: Iterable[_Source]) -> None:
+    def __init__(self, words: Words, sources: Iterable[_Source], flow: Flow) -> None:
         self._words = words
         self._sources = list(sources)
+        self._flow = flow
         self._held: dict[str, str] = {}
+
+    def _named(self, name: str | None) -> Iterator[ast.AST]:
+        return (node for source in self._sources for node in source.named.get(name or "", ()))
+
+    def visit_FunctionDef(self, node: Function) -> None:
+        """Its parameters may hold values of keys."""
+        self._held |= self._flow.get(id(node), {})
+        self.generic_visit(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name that ast asks for)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """A model: its fields make a message."""
-        example = {name: _example(annotation) for name, annotation in _fields(node)}
+        example = self._example_of(node)
         for name in example:
             self._words.add_key(name)
-        if example not in self._words.models:
+        if example and example not in self._words.models:
             self._words.models.append(example)
+
+    def _example_of(self, node: ast.ClassDef, depth: int = 0) -> dict[str, Any]:
+        """A value for each field that a class and those it is derived from declare."""
+        found: dict[str, Any] = {}
+        for base in node.bases:
+            for one in self._named(_last_name(base)):
+                if isinstance(one, ast.ClassDef) and one is not node and depth < DEEPEST:
+                    found |= self._example_of(one, depth + 1)
+        return found | {name: self._example(annotation, depth) for name, annotation in _fields(node)}
+
+    def _example(self, annotation: ast.AST, depth: int) -> Any:
+        """A value of an annotated type: the first of a Literal, else one of the first type that is named."""
+        for node in ast.walk(annotation):
+            if isinstance(node, ast.Subscript) and _last_name(node.value) == "Literal":
+                first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
+                return getattr(first, "value", TEXT)
+            if isinstance(node, ast.Subscript) and _last_name(node.value) in ("list", "List"):
+                item = self._example(node.slice, depth)
+                return [item] if isinstance(item, dict) else []
+            if isinstance(node, ast.Name) and node.id in TYPES:
+                return EXAMPLES[TYPES[node.id]]
+            for one in self._named(_last_name(node)) if depth < DEEPEST else ():
+                if isinstance(one, ast.ClassDef):
+                    return next(iter(_members(one).values()), None) or self._example_of(one, depth + 1)
+        return TEXT
 
     def visit_Assign(self, node: ast.Assign) -> None:
         """A variable may hold a key's value."""
-        key = self._key(node.value)
         for target in node.targets:
-            if isinstance(target, ast.Name) and key is not None:
-                self._held[target.id] = key
+            for one, value in _pairs(target, node.value):
+                self._hold(one, value)
+        self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        """The same with an annotation."""
+        if node.value is not None:
+            self._hold(node.target, node.value)
         self.generic_visit(node)
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         """The same within an expression."""
-        key = self._key(node.value)
-        if key is not None:
-            self._held[node.target.id] = key
+        self._hold(node.target, node.value)
+        self.generic_visit(node)
+
+    def _hold(self, target: ast.AST, value: ast.AST) -> None:
+        key = self._key(value)
+        if isinstance(target, ast.Name) and key is not None:
+            self._held[target.id] = key
+
+    def visit_Name(self, node: ast.Name) -> None:
+        """A library that packs JSON into bytes."""
+        if (packing := PACKINGS.get(node.id)) is not None:
+            self._words.packings.add(packing)
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:
+        """What reads bytes."""
+        self._words.binary |= node.attr in ("receive_bytes", "iter_bytes", "bytes_data")
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
@@ -150,30 +285,64 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         """`message.get("key")`, `table.get(value)`, `getattr(self, value)`, `int(value)`, `text.startswith("x")`."""
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = _last_name(node.func) or ""
         key = self._key(node)
         first = self._key(node.args[0]) if node.args else None
         if isinstance(node.func, ast.Attribute) and name in LOOKUPS:
             self._look_up(node.func.value, first)
         if name in NUMBERS and first is not None:
             self._words.add_key(first, "number")
-        if name in ("startswith", "endswith") and isinstance(node.func, ast.Attribute):
+        if name in ("startswith", "endswith") and isinstance(node.func, ast.Attribute) and node.args:
             self._compare(self._key(node.func.value), node.args[0])
-        if name == "isinstance" and first is not None:
-            self._words.add_key(first, _TYPES.get(getattr(node.args[1], "id", "")))
+        if name == "isinstance" and first is not None and len(node.args) > 1:
+            self._is_of(first, node.args[1])
         if key is not None and ("number" in name or "int" in name.split("_")):
             self._words.add_key(key, "number")
+        if name in STRUCT and node.args:
+            self._words.add_layout(getattr(node.args[0], "value", None))
+        for keyword in node.keywords if name == "accept" else ():
+            self._offer(keyword.value)
+        self._call(node, name)
         self.generic_visit(node)
 
+    def _offer(self, node: ast.AST) -> None:
+        """Subprotocols that the app knows."""
+        texts = [one for one in self._constants(node) if isinstance(one, str)]
+        self._words.subprotocols += [one for one in texts if one not in self._words.subprotocols]
+
+    def _is_of(self, key: str, kinds: ast.AST) -> None:
+        """A key's value is compared with types."""
+        for kind in kinds.elts if isinstance(kinds, _SEVERAL) else [kinds]:
+            self._words.add_key(key, TYPES.get(getattr(kind, "id", "")))
+
+    def _call(self, node: ast.Call, name: str) -> None:
+        """What is called may be the user's: an enum of which a value is looked up, a function that is given values."""
+        for called in self._named(name):
+            if isinstance(called, ast.ClassDef) and node.args:
+                key = self._key(node.args[0])
+                for value in _members(called).values() if key is not None else ():
+                    self._words.add_value(key, value)
+            elif isinstance(called, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                names = [argument.arg for argument in called.args.args]
+                given = [*zip(names[names[:1] in (["self"], ["cls"]) :], node.args, strict=False)]
+                given += [(one.arg, one.value) for one in node.keywords if one.arg is not None]
+                keys = {parameter: key for parameter, value in given if (key := self._key(value)) is not None}
+                self._flow.setdefault(id(called), {}).update(keys)
+
     def visit_Compare(self, node: ast.Compare) -> None:
-        """`value == "x"`, `value in ("x", "y")`, `"key" in message`, `0 <= value < 4`."""
+        """`value == "x"`, `value in ("x", "y")`, `"key" in message`, `0 <= value < 4`, `type(value) is int`."""
         sides = [node.left, *node.comparators]
         for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
-            if isinstance(operator, (ast.In, ast.NotIn)):
+            if isinstance(left, ast.Call) and _last_name(left.func) == "type" and left.args:
+                key = self._key(left.args[0])
+                if key is not None:
+                    self._is_of(key, right)
+            elif isinstance(operator, (ast.In, ast.NotIn)):
                 self._contain(left, right)
             else:
-                self._compare(self._key(left), right)
-                self._compare(self._key(right), left)
+                for one, other in ((left, right), (right, left)):
+                    for item in one.elts if isinstance(one, _SEVERAL) else (one,):
+                        self._compare(self._key(item), other)
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
@@ -185,6 +354,10 @@ class _Reader(ast.NodeVisitor):
             elif isinstance(inner, ast.MatchMapping):
                 for name, pattern in zip(inner.keys, inner.patterns, strict=False):
                     self._key_of_pattern(name, pattern)
+        for case in node.cases:
+            for example in self._examples_of_pattern(case.pattern):
+                if isinstance(example, dict) and example and example not in self._words.models:
+                    self._words.models.append(example)
         self.generic_visit(node)
 
     def _key_of_pattern(self, name: ast.AST, pattern: ast.AST) -> None:
@@ -194,135 +367,160 @@ class _Reader(ast.NodeVisitor):
                 if isinstance(value, ast.MatchValue):
                     self._compare(name.value, value.value)
 
+    def _examples_of_pattern(self, pattern: ast.AST | None) -> Iterator[Any]:
+        """Values that a pattern takes: one for each of its alternatives."""
+        if isinstance(pattern, ast.MatchMapping):
+            fields: dict[str, list[Any]] = {
+                name.value: list(self._examples_of_pattern(one))
+                for name, one in zip(pattern.keys, pattern.patterns, strict=False)
+                if isinstance(name, ast.Constant) and isinstance(name.value, str)
+            }
+            most = max(map(len, fields.values()), default=1)
+            yield from ({name: found[min(n, len(found) - 1)] for name, found in fields.items()} for n in range(most))
+        elif isinstance(pattern, ast.MatchOr):
+            for one in pattern.patterns:
+                yield from self._examples_of_pattern(one)
+        elif isinstance(pattern, ast.MatchAs) and pattern.pattern is not None:
+            yield from self._examples_of_pattern(pattern.pattern)
+        elif isinstance(pattern, ast.MatchValue):
+            yield next(self._constants(pattern.value), TEXT)
+        elif isinstance(pattern, ast.MatchClass):
+            yield EXAMPLES[TYPES.get(_last_name(pattern.cls) or "", "text")]
+        else:
+            yield [] if isinstance(pattern, ast.MatchSequence) else TEXT
+
     def _contain(self, left: ast.AST, right: ast.AST) -> None:
         key = self._key(left)
-        if isinstance(left, ast.Constant) and isinstance(left.value, str):
+        if self._key(right) == "subprotocols" or _last_name(right) == "subprotocols":
+            self._offer(left)
+        elif isinstance(left, ast.Constant) and isinstance(left.value, str):
             self._words.add_key(left.value)
-        elif isinstance(right, (ast.Tuple, ast.List, ast.Set)):
-            for item in right.elts:
-                self._compare(key, item)
+        elif isinstance(right, _SEVERAL):
+            self._compare(key, right)
         else:
             self._look_up(right, key)
 
     def _compare(self, key: str | None, other: ast.AST) -> None:
-        if isinstance(other, (ast.Tuple, ast.List)):
-            for item in other.elts:
-                self._compare(key, item)
-        elif isinstance(other, ast.Constant) and type(other.value) in (str, int, float):
-            self._words.add_value(key, other.value)
-            if key is not None and not isinstance(other.value, str):
+        for value in self._constants(other):
+            self._words.add_value(key, value)
+            if key is not None and isinstance(value, (int, float)):
                 self._words.add_key(key, "number")
+
+    def _constants(self, node: ast.AST, depth: int = 0) -> Iterator[Any]:
+        """The constants that an expression is, or may be: its own, those of a name, what a table holds."""
+        if isinstance(node, ast.Constant) and type(node.value) in (str, bytes, int, float):
+            yield node.value
+        elif isinstance(node, _SEVERAL):
+            for item in node.elts:
+                yield from self._constants(item, depth)
+        elif isinstance(node, ast.Attribute) and node.attr == "value":
+            yield from self._constants(node.value, depth)
+        elif isinstance(node, (ast.Name, ast.Attribute)) and depth < DEEPEST:
+            for value in self._values_of(node):
+                yield from () if isinstance(value, ast.Dict) else self._constants(value, depth + 1)
+        elif (table := _table(node)) is not None:
+            held = [value for value in self._values_of(table) if isinstance(value, ast.Dict)]
+            yield from (one for value in held for item in value.values for one in self._constants(item, DEEPEST))
+
+    def _values_of(self, name: ast.AST) -> Iterator[ast.AST]:
+        """What is assigned to a name, as it is written."""
+        found = (getattr(one, "value", None) for one in self._named(_last_name(name)))
+        return (value for value in found if isinstance(value, ast.AST))
 
     def _look_up(self, table: ast.AST, key: str | None) -> None:
         """The keys of a table that is written out somewhere are values of the key it is looked up by."""
-        name = getattr(table, "attr", getattr(table, "id", None))
-        if key is None or name is None:
+        if key is None:
             return
-        for source in self._sources:
-            for node in source.named.get(name, ()):
-                value = getattr(node, "value", None)
-                items = getattr(value, "keys", None) or getattr(value, "elts", None) or ()
-                for item in items:
-                    self._compare(key, item)
+        for node in self._named(_last_name(table)):
+            if isinstance(node, ast.ClassDef):
+                for name in _members(node):
+                    self._words.add_value(key, name)
+                continue
+            value = getattr(node, "value", None)
+            for item in getattr(value, "keys", None) or getattr(value, "elts", None) or ():
+                self._compare(key, item)
 
-    def _key(self, node: ast.AST) -> str | None:
+    def _key(self, node: ast.AST | None) -> str | None:
         """Which key's value an expression is."""
-        key: str | None = None
         if isinstance(node, (ast.Await, ast.NamedExpr)):
             return self._key(node.value)
+        if isinstance(node, ast.IfExp):
+            return self._key(node.body) or self._key(node.orelse)
+        if isinstance(node, ast.BoolOp):
+            return next((key for one in node.values if (key := self._key(one)) is not None), None)
         if isinstance(node, ast.Name):
             return self._held.get(node.id)
         if isinstance(node, ast.Subscript):
-            key = _text(node.slice)
-        elif isinstance(node, ast.Call):
-            key = self._key_of_call(node)
-        if key is not None:
-            self._words.add_key(key)
+            return self._key_in(node.value, _text(node.slice), within=isinstance(node.slice, ast.Slice))
+        return self._key_of_call(node) if isinstance(node, ast.Call) else None
+
+    def _key_in(self, message: ast.AST, key: str | None, *, within: bool = False) -> str | None:
+        """A key that is looked for in a message, or in the value of another key."""
+        if key is None:
+            return self._key(message) if within else None
+        if key == "bytes":
+            self._words.binary = True
+        place = PLACES.get(_last_name(message) or "")
+        if place is not None:
+            self._words.asked.setdefault(place, {})[key] = None
+            return key
+        self._words.add_key(key)
+        outer = self._key(message)
+        if outer is not None and outer != key:
+            self._words.inside.setdefault(outer, set()).add(key)
         return key
 
     def _key_of_call(self, node: ast.Call) -> str | None:
         """`message.get("key")` and helpers such as `text_of(message, "key")`; `value.lower()` is still the value."""
         if isinstance(node.func, ast.Attribute):
             if node.func.attr in LOOKUPS and node.args:
-                return _text(node.args[0])
+                return self._key_in(node.func.value, _text(node.args[0]))
+            if node.func.attr.startswith("get_param") and node.args:
+                return self._key_in(ast.Name("query_params"), _text(node.args[0]))
             return None if node.args else self._key(node.func.value)
+        if len(node.args) == 1 and _last_name(node.func) in CASTS:
+            return self._key(node.args[0])
         texts = [text for argument in node.args[1:] if (text := _text(argument)) is not None]
-        return texts[0] if texts and isinstance(node.args[0], _MESSAGES) else None
+        return self._key_in(node.args[0], texts[0]) if texts and isinstance(node.args[0], _MESSAGES) else None
 
 
-_MESSAGES = (ast.Name, ast.Call, ast.Attribute, ast.Await)
+def _table(node: ast.AST) -> ast.AST | None:
+    """The table of which an expression is a value: `table.get(x)`, `table[x]`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOOKUPS:
+        return node.func.value
+    return node.value if isinstance(node, ast.Subscript) else None
+
+
+def _last_name(node: ast.AST | None) -> str | None:
+    return getattr(node, "attr", getattr(node, "id", None))
 
 
 def _text(node: ast.AST) -> str | None:
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
-_TYPES = {"str": "text", "int": "number", "float": "number", "list": "array", "dict": "object", "bool": "boolean"}
-_EXAMPLES: dict[str, Any] = {"number": 1, "boolean": True, "array": [], "object": {}, "text": "alice"}
-
-
 def _fields(node: ast.ClassDef) -> list[tuple[str, ast.AST]]:
     """What a model, dataclass or typed dictionary declares."""
     return [
-        (one.target.id, one.annotation)
+        (_alias(one.value) or one.target.id, one.annotation)
         for one in node.body
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
     ]
 
 
-def _example(annotation: ast.AST) -> Any:
-    """A value of an annotated type: the first of a Literal, else one of the first type that is named."""
-    for node in ast.walk(annotation):
-        if isinstance(node, ast.Subscript) and getattr(node.value, "id", getattr(node.value, "attr", "")) == "Literal":
-            first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-            return getattr(first, "value", "alice")
-        if isinstance(node, ast.Name) and node.id in _TYPES:
-            return _EXAMPLES[_TYPES[node.id]]
-    return "alice"
+def _alias(value: ast.AST | None) -> str | None:
+    """The name that `Field(alias="name")` gives."""
+    keywords = value.keywords if isinstance(value, ast.Call) else []
+    return next((_text(one.value) for one in keywords if one.arg == "alias"), None)
 
 
-# Messages
-
-
-def messages_of_model(model: Any) -> list[str]:
-    """A message for a pydantic model, or for each member of a union of them."""
-    fields = getattr(model, "model_fields", None)
-    if fields is not None:
-        return [json.dumps({one.alias or name: _of_type(one.annotation) for name, one in fields.items()})]
-    return [text for member in typing.get_args(model) for text in messages_of_model(member)]
-
-
-def _of_type(kind: Any) -> Any:
-    """A value of a field's type."""
-    if typing.get_origin(kind) is typing.Literal:
-        return typing.get_args(kind)[0]
-    if (fields := getattr(kind, "model_fields", None)) is not None:
-        return {one.alias or name: _of_type(one.annotation) for name, one in fields.items()}
-    for part in (kind, typing.get_origin(kind), *typing.get_args(kind)):
-        if (name := _TYPES.get(getattr(part, "__name__", ""))) is not None:
-            return _EXAMPLES[name]
-    return NAMES[0]
-
-
-NAMES = ("alice", "bob", "carol", "dave")
-
-
-def _value(kind: str, number: int) -> Any:
-    """A value of a type; two keys have different ones, for what is said of two is not to be of one twice."""
-    if kind == "text":
-        return NAMES[number % len(NAMES)]
-    return number + 1 if kind == "number" else _EXAMPLES[kind]
-
-
-def messages_of(words: Words) -> list[str]:
-    """Messages that may be understood, as text: one for each value of each key, which has all the other keys too."""
-    keys = words.keys
-    found: list[str] = [json.dumps(model) for model in words.models]
-    for other in ("text", "number"):
-        base = {key: _value(min(kinds, default=other), number) for number, (key, kinds) in enumerate(keys.items())}
-        tagged = [{**base, key: value} for key in keys for value in words.values.get(key, ())]
-        found += [json.dumps(message) for message in (tagged or [base]) if message]
-        found += [json.dumps(base)] if base else []
-    for text in words.texts:
-        found += [text, f"{text} alice", f"{text}:alice"]
-    return list(dict.fromkeys(found))[:MOST]
+def _members(node: ast.ClassDef) -> dict[str, Any]:
+    """The constants that an enum lists."""
+    if not any("Enum" in (_last_name(base) or "") for base in node.bases):
+        return {}
+    return {
+        name: one.value.value
+        for one in node.body
+        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant)
+        for name, _ in _assigned(one)
+    }

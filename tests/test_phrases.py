@@ -1,0 +1,84 @@
+import json
+import struct
+from typing import Annotated, Literal
+
+import msgpack
+from pydantic import BaseModel, Field
+
+from wsharness.phrases import messages_of, messages_of_model
+from wsharness.vocabulary import Words
+
+
+def objects(words):
+    return [json.loads(text) for text in messages_of(words) if isinstance(text, str) and text.startswith("{")]
+
+
+def test_each_value_makes_a_message_that_has_all_the_keys():
+    words = Words(keys={"type": set(), "from": set(), "to": set(), "n": {"number"}}, values={"type": ["a", "b"]})
+    first, second, *_ = objects(words)
+    assert (first["type"], second["type"]) == ("a", "b")
+    assert isinstance(first["n"], int) and first["from"] != first["to"]
+
+
+def test_keys_have_values_that_are_looked_for_and_two_keys_different_ones():
+    words = Words(keys={"from": set(), "to": set()}, values={"from": ["ann", "bob"], "to": ["ann", "bob"]})
+    assert {"from": "ann", "to": "bob"} in objects(words)
+
+
+def test_values_of_two_keys_stand_together():
+    keys = dict.fromkeys(("op", "user", "word"), frozenset())
+    words = Words(keys=keys, values={"op": ["login", "say", "bye"], "user": ["ann", "bob"], "word": ["a", "b"]})
+    assert {("login", "ann"), ("bye", "bob")} <= {(one["op"], one["user"]) for one in objects(words)}
+
+
+def test_what_is_looked_for_inside_stands_inside():
+    words = Words(keys={"data": set(), "x": {"number"}, "y": set()}, inside={"data": {"x"}, "x": {"data"}})
+    assert isinstance(objects(words)[0]["data"], dict) and objects(words)[0]["y"] == "carol"
+
+
+def test_lines_have_an_argument():
+    assert messages_of(Words(texts=["ping"])) == ["ping", "ping alice", "ping:alice", "ping 1"]
+    assert messages_of(Words(texts=["/join "]))[2] == "/join alice"
+    assert messages_of(Words(texts=[b"PING"])) == [b"PING", b"PING alice"]
+    assert b"go 1" in messages_of(Words(texts=["go"], binary=True))
+
+
+def test_frames_are_in_the_layouts_that_are_read_and_of_every_kind():
+    found = messages_of(Words(layouts=["!BHf2s", "<I"], numbers=[1, 2, 0.5, 1000]))
+    assert struct.pack("!BHf2s", 2, 1, 1.0, b"aa") in found and struct.pack("<I", 1) + b"\x00" in found
+    assert struct.pack("!f", 1.0) in messages_of(Words(layouts=["!f"]))
+    assert b"\x07" in messages_of(Words(binary=True, numbers=[7]))
+
+
+def test_objects_are_packed_as_the_app_packs_them():
+    words = Words(keys={"t": set()}, values={"t": ["move"]}, packings={"msgpack"})
+    assert msgpack.unpackb(messages_of(words)[0]) == {"t": "move"}
+
+
+def test_nothing_looked_for_is_nothing_to_say():
+    assert messages_of(Words()) == []
+
+
+class Place(BaseModel):
+    room: str
+
+
+class Join(BaseModel):
+    type: Literal["join"] = "join"
+    place: Place
+    seats: int | None = None
+    sender: str = Field(alias="from")
+    tags: list[str] = []
+    extra: object = None
+
+
+class Part(BaseModel):
+    type: Literal["part"]
+
+
+def test_a_pydantic_model_makes_a_message_and_a_union_one_for_each_member():
+    join = {"type": "join", "place": {"room": "alice"}, "seats": 1, "from": "alice", "tags": [], "extra": "alice"}
+    assert [json.loads(text) for text in messages_of_model(Join)] == [join]
+    union = Annotated[Join | Part, Field(discriminator="type")]
+    assert [json.loads(text)["type"] for text in messages_of_model(union)] == ["join", "part"]
+    assert messages_of_model(int) == []
