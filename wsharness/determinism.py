@@ -60,7 +60,7 @@ others: Numbers = Numbers()
 class NumberedTask(asyncio.Task[T]):
     """A task whose hash is its creation number: asyncio and anyio cancel by iterating sets of tasks."""
 
-    __slots__ = ("number",)
+    __slots__ = ("dismissed", "number")
 
     def __init__(
         self,
@@ -70,10 +70,19 @@ class NumberedTask(asyncio.Task[T]):
         **options: Any,
     ) -> None:
         self.number: int = tasks.next()
+        self.dismissed: bool = False
+        """Its exception was not looked at when it was cancelled, after it had ended."""
         super().__init__(coro, name=f"Task-{self.number}" if name is None else name, **options)
 
     def __hash__(self) -> int:
         return self.number
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """As asyncio's, which also forgets that nobody has looked at the exception of a task that has ended."""
+        if self.done():
+            self.dismissed = True
+            return False
+        return super().cancel(msg)
 
 
 class TaskList:
@@ -173,6 +182,7 @@ def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float],
     tasks.restart()
     others.restart()
     travel = _travel() if clock else None
+    usual, _BOUND._get_loop = _BOUND._get_loop, _get_loop  # noqa: SLF001
     state, urandom, thresholds = random.getstate(), os.urandom, gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     random.seed(seed)
@@ -182,9 +192,21 @@ def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float],
     finally:
         if travel is not None:
             travel.stop()
+        _BOUND._get_loop = usual  # noqa: SLF001
         _set_urandom(urandom)
         random.setstate(state)
         gc.set_threshold(*thresholds)
+
+
+_BOUND: Any = asyncio.mixins._LoopBoundMixin  # noqa: SLF001
+_loop_of: Callable[[Any], asyncio.AbstractEventLoop] = _BOUND._get_loop  # noqa: SLF001
+
+
+def _get_loop(self: Any) -> asyncio.AbstractEventLoop:
+    """A lock or queue of a module outlives a run: in the next it belongs to that run's loop, as in the first."""
+    if self._loop is not None and self._loop.is_closed():
+        self._loop = None
+    return _loop_of(self)
 
 
 def _set_urandom(function: Callable[[int], bytes]) -> None:

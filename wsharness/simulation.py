@@ -249,17 +249,20 @@ def seconds_lost(result: Result) -> float:
     return max((record.event.data.get("seconds", 0.0) for record in result.transcript.facts()), default=0.0)  # type: ignore[union-attr]
 
 
-def _is_the_apps(error: BaseException, message: str) -> bool:
+def _is_the_apps(error: BaseException, context: dict[str, Any]) -> bool:
     """Whether a task of the app died, or a callback that it gave to the loop, as `loop.call_later` takes it."""
+    message = context.get("message", "")
     if message.startswith("Exception in callback"):
         return any(frame.user for frame in probes.stack_of_error(error))
-    return message.endswith("exception was never retrieved")
+    if getattr(context.get("future"), "dismissed", False):  # it may have ended as it should, by its client's leaving
+        return any(frame.user for frame in probes.stack_of_error(error)[-1:])
+    return bool(message.endswith("exception was never retrieved"))
 
 
 def note_loop_error(harness: Harness, context: dict[str, Any]) -> None:
     """An exception of a task that nobody retrieved, or of a callback, of which asyncio tells its exception handler."""
     error = context.get("exception")
-    if error is None or not _is_the_apps(error, context.get("message", "")):
+    if error is None or not _is_the_apps(error, context):
         return
     name = probes.class_name(error)
     message = f"{name.rpartition('.')[2]}: {error}"
