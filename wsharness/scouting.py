@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 from wsharness import probes
 from wsharness.asgi import App
 from wsharness.attempts import BATCH, STEP_LIMIT
-from wsharness.checks import ever_accepted
 from wsharness.conversations import SMALL_TALK, Case, Options, opened, talking
 from wsharness.events import Message
+from wsharness.outcomes import ever_accepted
 from wsharness.phrases import Data, messages_of
 from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
