@@ -7,7 +7,9 @@ import anyio.to_thread
 import pytest
 
 from tests.orders import under_all
+from wsharness.loop import VirtualTimeLoop
 from wsharness.runner import run
+from wsharness.scheduling import make_schedule
 
 # Time
 
@@ -143,3 +145,10 @@ def test_debug_mode_changes_nothing(monkeypatch):
         return loop.time()
 
     assert set(under_all(main, range(3))) == {1.0}
+
+
+def test_a_loop_may_be_closed_twice():
+    loop = VirtualTimeLoop(make_schedule("fifo"))
+    loop.close()
+    loop.close()
+    assert loop.is_closed()

@@ -359,7 +359,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Close, and hold nothing of the run any more: in a cycle it would wait for the garbage collector."""
         super().close()
         self._progress, self._idle_hook = _no_progress, None
-        del self.limits
+        self.__dict__.pop("limits", None)  # it may be closed twice
         self.set_exception_handler(None)
 
     def say_farewell(self) -> None:
