@@ -8,7 +8,14 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypedDict
 
 from wsharness.client import decode
-from wsharness.errors import ConnectionClosed, ConnectionLost, ConnectionRejected, ExpectationError, UsageError
+from wsharness.errors import (
+    ConnectionClosed,
+    ConnectionLost,
+    ConnectionRejected,
+    ExpectationError,
+    UsageError,
+    WebSocketError,
+)
 from wsharness.events import Closed, Message
 from wsharness.harness import Harness
 from wsharness.request import Request
@@ -405,3 +412,41 @@ async def test_binary_views_are_sent_as_bytes():
             await client.send(memoryview(b"x"))
             await client.expect()
         assert client.sent == [b"x"]
+
+
+async def test_a_subprotocol_that_was_not_offered_ends_the_connection():
+    told = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept", "subprotocol": "v9"})
+        told.append(await receive())
+
+    async with Harness(app, lifespan="off") as ws:
+        for offered, expected in [((), "none"), (["v1", "v2"], "'v1' or 'v2'")]:
+            with pytest.raises(
+                WebSocketError, match=f"chose the subprotocol 'v9', .*; expected {expected}: choose from"
+            ):
+                await ws.connect("/", subprotocols=offered)
+        client = await ws.connect("/", subprotocols=["v9"])
+        assert client.subprotocol == "v9"
+    assert [event["type"] for event in told] == ["websocket.disconnect"] * 3
+
+
+async def test_what_the_client_ended_itself_is_not_called_the_servers_doing():
+    async with harness() as ws:
+        client = await ws.connect("/", name="alice")
+        await client.close()
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.expect("x")
+    assert closed.value.__notes__[0] == "client 'alice' itself has closed; expect before that, or reconnect()"
+
+
+async def test_a_connect_without_await_says_so():
+    async with harness() as ws:
+        connecting = ws.connect("/")
+        with pytest.raises(AttributeError, match=r"not awaited, .* no 'send'; write `client = await ws\.connect"):
+            connecting.send("x")
+        with pytest.warns(RuntimeWarning, match=r"connect\(\) was never awaited; write `client = await"):
+            del connecting
+        assert not ws.clients

@@ -11,7 +11,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect
 
 from tests.test_testclient import BACKENDS, echo
-from wsharness.errors import ExpectationError, HandlerStuck, UsageError
+from wsharness.errors import ExpectationError, HandlerStuck, UsageError, WebSocketError
 from wsharness.testclient import Session, TestClient, WebSocketDenialResponse, WebSocketTestSession
 from wsharness.testsession import StrictSession
 
@@ -244,6 +244,11 @@ def test_a_subprotocol_nobody_offered():
         pass
     assert seen.value.code == 1006
     assert "one of the subprotocols the client offered" in str(seen.value.__cause__)
+    with (
+        pytest.raises(WebSocketError, match="'v9', which was not offered"),
+        connect(app, "uvicorn", subprotocols=["v1"]),
+    ):
+        pass
 
 
 def test_a_line_break_in_a_header():

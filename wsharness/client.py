@@ -1,6 +1,7 @@
 """Client: a virtual user who sends, expects, leaves and comes back."""
 
 import json
+import warnings
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
@@ -21,10 +22,12 @@ from wsharness.events import Accepted, ClientEvent, Closed, Lost, Message, Rejec
 from wsharness.explaining import Words
 from wsharness.link import PERFECT, Faults, as_faults
 from wsharness.patterns import Matcher, describe, match_message, mismatch, understood
+from wsharness.request import Request
 from wsharness.runtime import Runtime
 
 T = TypeVar("T")
 M = TypeVar("M")
+HOW_TO_CONNECT = "write `client = await ws.connect(...)`, or `async with ws.connect(...) as client:`"
 ANY: Any = Matcher.ANY
 
 
@@ -36,6 +39,7 @@ class Host(Protocol):
 
     runtime: Runtime
     timeout: float
+    request: Request
 
     @property
     def crashed(self) -> Mapping[str, Any]:
@@ -193,6 +197,8 @@ class Client:
         self._host.need_running("connect")
         answered = await self._wait("the handshake's answer", self._answered, limit)
         if self.accepted is not None:
+            if self.accepted.subprotocol is not None:
+                await self._need_offered(self.accepted.subprotocol)
             return self
         self._raise_app_error()
         if isinstance(self.ended, Rejected):
@@ -202,6 +208,18 @@ class Client:
         assert not answered
         self._host.unanswered(self, limit)
         raise self._failed(f"the handshake was not answered within {limit:g} s")
+
+    async def _need_offered(self, chosen: str) -> None:
+        """Hang up, as every client does, where the server chose a subprotocol that was not offered (RFC 6455 4.1)."""
+        offered = self._host.request.handshake().subprotocols
+        if chosen not in offered:
+            await self.drop()
+            choice = " or ".join(map(repr, offered)) or "none"
+            raise WebSocketError(
+                f"the server chose the subprotocol {chosen!r}, which was not offered, and clients hang up then; "
+                f"expected {choice}: choose from scope['subprotocols'] in the app, "
+                f"or connect with subprotocols=[{chosen!r}]"
+            )
 
     async def answered(self, within: float | None = None) -> bool:
         """Wait until the handshake is answered, whatever the answer; whether it was."""
@@ -464,6 +482,8 @@ class Client:
         self._inbox.appendleft(event)
         self._raise_app_error()
         error = _ended_error(event)
+        if self._left:
+            error.add_note(f"client {self.name!r} itself has {self._left}; expect before that, or reconnect()")
         error.add_note(f"expected {self._expected(pattern, kind)}\n{self._host.explain(self)}")
         raise error
 
@@ -531,17 +551,26 @@ class Connecting:
     def __init__(self, start: Callable[[], Awaitable[Client]]) -> None:
         self._start = start
         self._client: Client | None = None
+        self._is_used = False
 
     def __await__(self) -> Any:
+        self._is_used = True
         return self._start().__await__()
 
     async def __aenter__(self) -> Client:
-        self._client = await self._start()
+        self._client = await self
         return self._client
 
     async def __aexit__(self, *_: object) -> None:
         assert self._client is not None
         await self._client.close()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"connect() was not awaited, and what it returns has no {name!r}; {HOW_TO_CONNECT}")
+
+    def __del__(self) -> None:
+        if not self.__dict__.get("_is_used", True):
+            warnings.warn(f"connect() was never awaited; {HOW_TO_CONNECT}", RuntimeWarning, stacklevel=2)
 
 
 def decode(data: str | bytes) -> Any:

@@ -256,9 +256,9 @@ class Harness:
             except ExpectationError as error:
                 failed.append(error)
         if failed:
-            total = len(found) + len(failed)
             told = "".join(f"\n  {brief(error)}" for error in failed)
-            raise ExpectationError(f"{len(failed)} of {total} clients got something else{told}\n{self.explain()}")
+            count = f"{len(failed)} of {len(found) + len(failed)} clients"
+            raise ExpectationError(f"{count} got something else{told}\n{self.explain()}")
         return found
 
     def new_client(self, name: str | None, request: Request) -> Client:
@@ -532,12 +532,12 @@ class Harness:
 class _Host:
     """What one client knows of its harness."""
 
-    __slots__ = ("_harness", "_name", "_request", "crashed", "need_running", "runtime", "timeout")
+    __slots__ = ("_harness", "_name", "crashed", "need_running", "request", "runtime", "timeout")
 
     def __init__(self, harness: Harness, name: str, request: Request) -> None:
         self._harness = harness
         self._name = name
-        self._request = request
+        self.request = request
         self.runtime = harness.runtime
         self.timeout = harness.timeout
         self.crashed = harness.crashes
@@ -546,13 +546,12 @@ class _Host:
     @property
     def faults(self) -> Faults:
         """What the client's link does: what the run says of it, else what the client asked for."""
-        link = self._request.link
-        return self._harness.links.get(self._name) or (as_faults(link) if link else PERFECT)
+        return self._harness.links.get(self._name) or as_faults(self.request.link or PERFECT)
 
     @faults.setter
     def faults(self, faults: Faults) -> None:
         self._harness.links.pop(self._name, None)
-        self._request.link = faults
+        self.request.link = faults
 
     def linked(self, client: Client, connection: Connection) -> Connection:
         """The client's connection, through its link from now on."""
@@ -561,8 +560,8 @@ class _Host:
     def open(self, client: Client, overrides: dict[str, Any]) -> Connection:
         """Start a connection for the client; overrides hold from now on."""
         if overrides:
-            self._request = self._request.but(**overrides)
-        return self._harness.open(client, self._request)
+            self.request = self.request.but(**overrides)
+        return self._harness.open(client, self.request)
 
     def app_error(self, client: Client) -> BaseException | None:
         """The app's exception on this client's connection, if nobody has raised it yet."""
