@@ -9,6 +9,7 @@ from importlib import metadata
 import pytest
 
 from wsharness import checks, cli, conversations
+from wsharness.results import Report
 
 APPS = """
 import asyncio
@@ -32,6 +33,10 @@ def make():
 
 def leave():
     raise SystemExit(4)
+
+
+class Made(Starlette):
+    pass
 
 
 app = make()
@@ -85,6 +90,7 @@ steps:
 def cli_in(tmp_path, monkeypatch, capfd):
     """Calls the command line in a folder that holds the apps; its exit code, output and errors."""
     name = f"apps_{tmp_path.name.replace('-', '_')}"
+    (tmp_path / "afile").touch()
     (tmp_path / f"{name}.py").write_text(APPS)
     monkeypatch.setattr(conversations, "CATALOGUE", conversations.CATALOGUE[:3])
     monkeypatch.setattr(conversations._Conversations, "meetings", lambda self: ())
@@ -118,7 +124,17 @@ QUICK = ("--runs", "0", "-n", "2")
         (["apps:endless", "--path", "/ws"], "startup did not finish"),
         (["apps:app", "--profile", "uvicron"], "did you mean 'uvicorn'?"),
         (["apps:app", "--header", "x"], "expected --header NAME=VALUE; got 'x'"),
+        (["apps:app.py"], "has no attribute 'py'"),
+        (["shop.py:app"], "got 'shop.py:app'; did you mean 'shop:app'?"),
+        ([".shop:app"], "got '.shop:app'; did you mean 'shop:app'?"),
+        (["my apps/shop.py:app"], "did you mean 'shop:app' with --app-dir 'my apps'?"),
+        (["apps:Made"], "got a class; name what is made of it, or add --factory"),
+        (["apps:app", "--schedule", "wild"], "expected a schedule, one of"),
         (["apps:app", "--report", "pdf=x"], "pdf"),
+        (["apps:app", "--report", "json"], "expected --report KIND=FILE, such as html=report.html; got 'json'"),
+        (["apps:app", "--report", "json="], "expected --report KIND=FILE"),
+        (["apps:app", "--report", "json=."], "'.' is a folder"),
+        (["apps:app", "--record", "afile"], "expected --record to be a folder; got the file 'afile'"),
         (["apps:app", "--report", "json=nowhere/x.json"], "there is no folder 'nowhere'"),
         (["apps:app", "-n", "0"], "expected -n with a number from 1 on"),
         (["apps:app", "--hello", "missing.ws.yaml"], "missing.ws.yaml"),
@@ -132,6 +148,75 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(cli_in, arguments, words):
     code, _, err = cli_in("check", *arguments, *more)
     assert code == 2
     assert words in err and len(err.strip().splitlines()) == 1
+
+
+def test_what_is_typed_is_said_to_be_a_module_of_the_folder(cli_in, tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "main.py").touch()
+    code, _, err = cli_in("check", "shop.main.app")
+    assert code == 2 and "did you mean 'shop.main:app'?" in err
+
+
+def test_what_cannot_be_written_is_said_after_what_was_found(cli_in, tmp_path, monkeypatch):
+    (tmp_path / "talk.ws.yaml").write_text(GREETING)
+    nowhere = tmp_path / "there"
+    nowhere.mkdir()
+    monkeypatch.setattr(cli.playing, "run_in_simulation", lambda *_: nowhere.rmdir() or Report("x", 0, "uvicorn"))
+    code, out, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app", "--report", "json=there/x.json")
+    assert (code, "nothing ran" in out) == (2, True)
+    assert err == "error: cannot write 'there/x.json': No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    "client, sentence",
+    [
+        ('{path: "/ws\\ud800"}', "expected text that UTF-8 can express; got '/ws\\ud800', with half a pair"),
+        (
+            "{path: /ws/1, headers: {bad header: x}}",
+            "expected a header's name, a word without spaces; got 'bad header'",
+        ),
+    ],
+)
+def test_what_no_client_can_ask_for_is_a_mistake_and_no_success(cli_in, tmp_path, client, sentence):
+    (tmp_path / "talk.ws.yaml").write_text(GREETING.replace("{path: /ws/1}", client))
+    code, _, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app")
+    assert code == 2 and sentence in err
+
+
+def test_a_step_that_may_wait_no_time_is_a_mistake(cli_in, tmp_path):
+    (tmp_path / "talk.ws.yaml").write_text(GREETING)
+    code, _, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app", "--timeout", "0s")
+    assert code == 2 and "expected --timeout above 0; got '0s'" in err
+
+
+def profiles_to(stdout, **environment):
+    command = [sys.executable, "-m", "wsharness", "profiles"]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+
+
+def test_who_reads_no_further_makes_no_traceback():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = profiles_to(writer)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
+def test_output_that_cannot_be_written_is_one_sentence():
+    with open("/dev/full", "w") as full:
+        done = profiles_to(full)
+    assert (done.returncode, done.stderr) == (3, "error: [Errno 28] No space left on device\n")
+
+
+def test_a_terminal_that_knows_few_signs_is_shown_others(tmp_path):
+    (tmp_path / "talk.ws.yaml").write_text(GREETING)
+    (tmp_path / "shop.py").write_text(APPS)
+    command = [sys.executable, "-m", "wsharness", "run", "talk.ws.yaml", "--app", "shop:app"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode in (0, 1) and "1 case, 1 run ? seed 0" in done.stdout
+    assert done.stderr == ""
 
 
 def test_an_app_that_raises_while_it_is_imported_is_exit_code_2(cli_in, tmp_path):
@@ -362,7 +447,7 @@ def test_explore_finds_a_bug_and_writes_what_replays(explore, cli_in, tmp_path):
     "arguments, words",
     [
         (["--runs", "0"], "expected --runs above 0; got 0; write --runs 1000"),
-        (["--budget", "0s"], "expected --budget above 0; got 0; write --budget 60s"),
+        (["--budget", "0s"], "expected --budget above 0; got '0s'; write --budget 60s"),
         (["--budget", "60"], "expected --budget with a unit, such as 60s or 5m; got '60'"),
         (["--messages", "apps:nothing"], "no attribute 'nothing'"),
         (["--messages", "apps"], "expected MODULE:NAME such as shop.messages:Say"),

@@ -1,5 +1,6 @@
 """The command line: parse, call, exit code; the only place that prints."""
 
+import io
 import os
 import shlex
 import sys
@@ -64,8 +65,12 @@ Reports = Annotated[
 
 def main() -> None:
     """Run the command line; every mistake ends in one sentence and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal may not know our signs
     try:
         status = app(standalone_mode=False)
+        print(end="", flush=True)
     except WSHarnessError as error:
         _fail(error)
     except typer._click.exceptions.ClickException as error:  # noqa: SLF001 (typer names its click nowhere else)
@@ -73,7 +78,17 @@ def main() -> None:
         raise SystemExit(USAGE) from None
     except (KeyboardInterrupt, typer.Abort):
         raise SystemExit(130) from None
+    except OSError as error:
+        _hush()
+        if not isinstance(error, BrokenPipeError):  # else nobody reads on, as `head` does not: no mistake
+            print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(FAILED if isinstance(error, BrokenPipeError) else INTERNAL) from None
     raise SystemExit(status or PASSED)
+
+
+def _hush() -> None:
+    """Let what still is to be written go nowhere, or the interpreter complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(error: WSHarnessError) -> NoReturn:
@@ -127,6 +142,7 @@ def check_command(
 ) -> int:
     """Attack every WebSocket route of an app and report real bugs, each with the smallest scenario."""
     _status((), fail_on)
+    outputs = _outputs(report, record)
     application = _load(target, app_dir, own_checks, factory=factory)
     options = conversations.Options(
         messages=tuple(_messages(messages, app_dir)),
@@ -144,7 +160,6 @@ def check_command(
         hello=_hello(hello),
         parallel=_workers(workers),
     )
-    outputs = _outputs(report)
     found = conformance.check(application, options)
     found.replay_options = _replay_options(own_checks)
     _publish(found, outputs, record)
@@ -183,7 +198,7 @@ def explore_command(
     from wsharness import exploration  # noqa: PLC0415 (Hypothesis costs start-up time)
 
     _status((), fail_on)
-    outputs = _outputs(report)
+    outputs = _outputs(report, record)
     options = exploration.Options(
         **_about(target, app_dir, lifespan, ignore, warn, factory=factory),
         paths=tuple(path or ()),
@@ -230,10 +245,15 @@ def _about(
 
 
 def _seconds(text: str | None, option: str) -> float | None:
+    if text is None:
+        return None
     try:
-        return None if text is None else parse_duration(text)
+        found = parse_duration(text)
     except ValueError:
         raise UsageError(f"expected --{option} with a unit, such as 60s or 5m; got {text!r}") from None
+    if found <= 0:
+        raise UsageError(f"expected --{option} above 0; got {text!r}; write --{option} 60s")
+    return found
 
 
 def _kinds(name: str, app_dir: str | None) -> list[Any]:
@@ -432,23 +452,42 @@ def _workers(text: str) -> int:
     return int(text)
 
 
-def _outputs(reports: Iterable[str] | None) -> list[tuple[str, Path]]:
-    pairs = _pairs(reports, "report")
-    for kind, file in pairs:
+def _outputs(reports: Iterable[str] | None, record: Path | None = None) -> list[tuple[str, Path]]:
+    """What is to be written at the end; UsageError, before the work, for what cannot be."""
+    if record is not None and record.exists() and not record.is_dir():
+        raise UsageError(f"expected --record to be a folder; got the file {str(record)!r}")
+    outputs = []
+    for one in reports or ():
+        kind, equals, file = one.partition("=")
+        if not equals or not file:
+            raise UsageError(f"expected --report KIND=FILE, such as html=report.html; got {one!r}")
         render(kind, Report("", 0, ""))
-        if not Path(file).parent.is_dir():
-            raise UsageError(f"cannot write {file!r}: there is no folder {str(Path(file).parent)!r}; make it first")
-    return [(kind, Path(file)) for kind, file in pairs]
+        path = Path(file)
+        if path.is_dir():
+            raise UsageError(f"expected --report {kind}=FILE with the name of a file; {file!r} is a folder")
+        if not path.parent.is_dir():
+            raise UsageError(f"cannot write {file!r}: there is no folder {str(path.parent)!r}; make it first")
+        outputs.append((kind, path))
+    return outputs
 
 
 def _publish(
     found: Report, outputs: list[tuple[str, Path]], record: Path | None, *, quiet: bool = False, verbose: bool = False
 ) -> None:
-    files = write_scenarios(found.failures, record) if record is not None else {}
-    for kind, file in outputs:
-        file.write_text(render(kind, found), encoding="utf-8")
+    """Write and print; what cannot be written is said after what was found."""
+    files: dict[tuple[str, str, str, int], str] = {}
+    failed: OSError | None = None
+    try:
+        if record is not None:
+            files = write_scenarios(found.failures, record)
+        for kind, file in outputs:
+            file.write_text(render(kind, found), encoding="utf-8")
+    except OSError as error:
+        failed = error
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     print(console.summary(found) if quiet else console.render(found, color=color, files=files, verbose=verbose))
+    if failed is not None:
+        raise UsageError(f"cannot write {failed.filename!r}: {failed.strerror}")
 
 
 def write_scenarios(failures: Iterable[Failure], folder: Path) -> dict[tuple[str, str, str, int], str]:

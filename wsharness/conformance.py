@@ -23,6 +23,7 @@ from wsharness.profiles import PROFILES, get_profile
 from wsharness.races import Races
 from wsharness.results import CaseResult, Failure, Report, distinct
 from wsharness.scenario.model import RunInfo, Scenario, to_yaml
+from wsharness.scheduling import make_schedule
 from wsharness.scouting import with_messages
 from wsharness.shrinking import Outcome, find, loose_key, ran_as, shrink
 from wsharness.simulation import warm_up
@@ -34,6 +35,7 @@ Key = tuple[str, str, str, int]
 def check(app: App, options: Options) -> Report:
     """Attack every WebSocket route of the app and report what is wrong, each bug once, smallest first."""
     get_profile("uvicorn" if options.profile == "all" else options.profile)
+    make_schedule(options.schedule)
     checks.apply_severity((), ignore=options.ignore, warn=options.warn)  # a wrong code is said before the work
     warm_up()
     report = Report(options.target, options.seed, options.profile)

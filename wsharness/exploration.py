@@ -15,7 +15,7 @@ from hypothesis.strategies import SearchStrategy
 
 from wsharness import checks, comparisons, conversations, gone, outcomes, shrinking, strategies
 from wsharness.asgi import App
-from wsharness.errors import NoRouteError, ScenarioError, UsageError, WSHarnessError
+from wsharness.errors import NoRouteError, ScenarioError, UsageError, WebSocketError
 from wsharness.phrases import Data, messages_of_model
 from wsharness.profiles import PROFILES, get_profile
 from wsharness.races import Races
@@ -433,7 +433,7 @@ def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
     """Run one in this process; its failures are of routes, not of the paths that clients asked for."""
     schedule = (scenario.run or RunInfo()).schedule
     result = simulate(scenario, app, memory="holders" if isinstance(schedule, dict) or schedule == "fifo" else False)
-    if result.error is not None and not isinstance(result.error, (AssertionError, WSHarnessError)):
+    if result.error is not None and not isinstance(result.error, (AssertionError, WebSocketError)):
         raise result.error
     failures = [replace(one, route=route_of(routes, one.route)) for one in result.failures if one.code != "WSH501"]
     return Outcome(failures, result.schedule, outcomes.ever_accepted(result.transcript), seconds_lost(result))

@@ -7,7 +7,7 @@ from typing import Any
 
 from wsharness import comparisons, gone
 from wsharness.deployed import Target
-from wsharness.errors import UnreachableError, UsageError, WebSocketError, WSHarnessError
+from wsharness.errors import UnreachableError, UsageError, WebSocketError
 from wsharness.events import Accepted
 from wsharness.harness import DEPLOYED, Harness
 from wsharness.link import make_faults
@@ -79,7 +79,7 @@ def _simulate(scenario: Scenario, settings: Settings) -> Result:
         timeout=settings.timeout,
         memory="holders" if scenario.run is not None else False,
     )
-    if result.error is not None and not isinstance(result.error, (AssertionError, WSHarnessError)):
+    if result.error is not None and not isinstance(result.error, (AssertionError, WebSocketError)):
         raise result.error
     result.error = None
     result.failures += [found[0]] if found is not None else []

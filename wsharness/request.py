@@ -44,6 +44,12 @@ class Request:
 
     def handshake(self) -> Handshake:
         """The request as it stands on the wire; UsageError for what cannot stand there."""
+        try:
+            return self._handshake()
+        except UnicodeEncodeError as error:
+            raise UsageError(f"expected text that UTF-8 can express; got {error.object!r}, with half a pair") from None
+
+    def _handshake(self) -> Handshake:
         path, _, query = self._checked_path().partition("?")
         if self.query is not None:
             query = "&".join(part for part in (query, _query(self.query)) if part)

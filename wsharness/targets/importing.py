@@ -33,7 +33,7 @@ def load_app(target: str, *, app_dir: str | None = None, factory: bool = False) 
 def load_object(target: str, *, app_dir: str | None = None, form: str = "MODULE:NAME such as shop.messages:Say") -> Any:
     """Import MODULE:NAME, as `load_app` does; `form` is what the error for another form says is expected."""
     module_name, _, name = target.partition(":")
-    if not module_name or not name or ".." in target or "/" in target:
+    if not module_name or not name or module_name.startswith(".") or ".." in target or _is_path(module_name):
         raise TargetError(f"expected {form}; got {target!r}{_as_module(target)}")
     _extend_path(app_dir)
     return _attribute(_import(module_name), name)
@@ -45,11 +45,22 @@ def load_module(name: str, *, app_dir: str | None = None) -> ModuleType:
     return _import(_module_name(name))
 
 
+def _is_path(module: str) -> bool:
+    return "/" in module or module.endswith(".py")
+
+
 def _as_module(target: str) -> str:
-    """What a path such as `shop/main.py:app` would be called."""
-    path, _, name = target.partition(":")
-    module = _module_name(path)
-    return f"; did you mean '{module}:{name or 'app'}'?" if module.replace(".", "").isidentifier() else ""
+    """What a path such as `shop/main.py:app` would be called, or `shop.main.app`."""
+    path, colon, name = target.partition(":")
+    module, folder = _module_name(path), ""
+    parent, dot, last = module.rpartition(".")
+    if not colon and dot and Path(f"{parent.replace('.', '/')}.py").is_file():
+        module, name = parent, last
+    elif not module.replace(".", "").isidentifier():
+        module, folder = _module_name(Path(path).name), f" with --app-dir {str(Path(path).parent)!r}"
+    if not module.replace(".", "").isidentifier():
+        return ""
+    return f"; did you mean '{module}:{name or 'app'}'{folder}?"
 
 
 def _module_name(path: str) -> str:
@@ -127,10 +138,15 @@ def _modules_in(package: str) -> list[str]:
 
 
 def _import_failed(name: str, error: BaseException) -> str:
-    what = f"importing {name!r} raised {type(error).__name__}: {error}"
+    what = f"importing {name!r} raised {type(error).__name__}: "
     if isinstance(error, SyntaxError):
-        return f"importing {name!r} raised {type(error).__name__}: {error.msg} at {error.filename}:{error.lineno}"
-    return what + _place(error)
+        return what + error.msg + (f" at {error.filename}:{error.lineno}" if error.filename else "")
+    return what + _in_one_line(error) + _place(error)
+
+
+def _in_one_line(error: BaseException) -> str:
+    """What an exception says; pydantic says it in many lines."""
+    return " ".join(str(error).split())
 
 
 def _place(error: BaseException) -> str:
@@ -211,7 +227,7 @@ def _made(factory: Any, target: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # it may even call sys.exit()
-        sentence = f"the factory {target} raised {type(error).__name__}: {error}"
+        sentence = f"the factory {target} raised {type(error).__name__}: {_in_one_line(error)}"
         raise TargetError(sentence + _place(error)) from error
 
 
@@ -219,6 +235,8 @@ def _check(found: Any, what: str) -> App:
     if inspect.isawaitable(found):
         getattr(found, "close", lambda: None)()
         raise TargetError(f"expected {what} to be an ASGI app; got a coroutine; make the factory a plain function")
+    if isinstance(found, type) and not hasattr(found, "__await__"):
+        raise TargetError(f"expected {what} to be an ASGI app; got a class; name what is made of it, or add --factory")
     if isinstance(found, ModuleType) or not callable(found):
         raise TargetError(f"expected {what} to be an ASGI app, which is a callable; got {found!r}")
     return found  # type: ignore[no-any-return]
