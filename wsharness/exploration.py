@@ -193,10 +193,10 @@ class _Explorer:
             return
         for key in (self._key, self._large_key):
             for value in sorted(database.fetch(key)):
-                if _is_over(self._until):
-                    return
                 if not self._recall(value, small=key == self._key):
                     database.delete(key, value)
+                if _is_over(self._until):
+                    return
 
     def _recall(self, value: bytes, *, small: bool) -> bool:
         """Whether what the database has shows again, and nothing before it showed that."""
