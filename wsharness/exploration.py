@@ -135,7 +135,7 @@ class _Explorer:
         self._search_until = self._until
         self._found: dict[Bug, _Found] = {}
         self._calm: list[Scenario] = []
-        self._compare = comparisons.Runner(app, options.parallel, options.limit, until=self._until)
+        self._compare = comparisons.Runner(app, options.parallel, options.limit)
         self._compared = False
         self._runs = 0
         self._batches = itertools.count()
@@ -187,7 +187,7 @@ class _Explorer:
     # What was found before
 
     def recall(self) -> None:
-        """Run what the database knows."""
+        """Run what the database knows, all of it, however small the budget."""
         database = self._database
         if database is None:
             return
@@ -195,8 +195,6 @@ class _Explorer:
             for value in sorted(database.fetch(key)):
                 if not self._recall(value, small=key == self._key):
                     database.delete(key, value)
-                if _is_over(self._until):
-                    return
 
     def _recall(self, value: bytes, *, small: bool) -> bool:
         """Whether what the database has shows again, and nothing before it showed that."""
