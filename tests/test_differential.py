@@ -43,12 +43,18 @@ def test_a_disagreement_is_described():
 
 
 @pytest.mark.parametrize(
-    ("lates", "rounds", "wrong"),
-    [([0, 0, 0], 3, 1), ([0.5, 0, 0.1, 0, 0], 5, 1), ([0.5] * 20, comparing.ROUNDS, 0)],
-    ids=["on time", "late now and then", "always late"],
+    ("times", "wrong"),
+    [
+        ([("a", 0)] * 3, 1),
+        ([("a", 0.5), ("a", 0), ("c", 0.1), ("a", 0), ("a", 0)], 1),
+        ([("a", 0.5)] * comparing.ROUNDS, 0),
+        ([("a", 0), ("c", 0)], 0),
+        ([("a", 0.5), ("b", 0)], 0),
+    ],
+    ids=["on time", "late now and then", "always late", "unstable", "as the profile when on time"],
 )
-def test_what_was_measured_late_proves_nothing(monkeypatch, lates, rounds, wrong):
-    measured = [{"one": Seen(["a"], [], late=late)} for late in lates]
+def test_what_was_measured_late_proves_nothing(monkeypatch, times, wrong):
+    measured = [{"one": Seen([token], [], late=late)} for token, late in times]
     asked = []
 
     async def measure_all(cases, name):
@@ -58,7 +64,7 @@ def test_what_was_measured_late_proves_nothing(monkeypatch, lates, rounds, wrong
     monkeypatch.setattr(comparing, "measure_all", measure_all)
     monkeypatch.setattr(comparing, "replay", lambda *_, **__: Seen(["b"], []))
     found = compare({"one": {}}, "uvicorn")
-    assert (len(asked), len(found.wrong), len(found.unstable_keys)) == (rounds, wrong, 1 - wrong)
+    assert (len(asked), len(found.wrong), len(found.unstable_keys)) == (len(times), wrong, 1 - wrong)
 
 
 async def test_a_process_knows_how_late_it_was():

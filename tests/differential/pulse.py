@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-BEAT = 0.02  # seconds
+BEAT = 0.005  # seconds: a shorter delay is none
 WORTH_NOTING = 0.002
 
 
