@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import contextvars
 import gc
 import logging
@@ -242,6 +243,23 @@ def test_an_exception_that_nobody_retrieves_is_found():
     result = simulate(visit, serve(careless))
     assert {failure.code for failure in result.failures} == {"WSH110"}
     assert result.failures[0].message == "ZeroDivisionError: one over none"
+
+
+def test_a_lock_that_a_context_manager_waits_for_is_a_deadlock():
+    lock = asyncio.Lock()
+
+    @contextlib.asynccontextmanager
+    async def both():
+        async with lock, lock:
+            yield
+
+    async def handler(websocket):
+        await websocket.accept()
+        async with both():
+            await websocket.receive_text()
+
+    [failure] = simulate(visit, serve(handler)).failures
+    assert (failure.code, failure.message) == ("WSH105", "still awaiting Lock.acquire")
 
 
 def works_in_the_background(work):

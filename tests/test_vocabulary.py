@@ -67,6 +67,11 @@ class Desk:
         ("message['type'] in self.NAMES", {"type": set()}, {"type": ["one", "two"]}),
         ("event['type'] == 'websocket.disconnect'", {"type": set()}, {}),
         ("message['room'] = 1", {}, {}),
+        (
+            "event = await ws.receive()\n    event['text'], event.get('bytes'), event['type'] == 'websocket.receive'",
+            {},
+            {},
+        ),
         ("{message['a'], message['b']} == {'x', 'y'}", {"a": set(), "b": set()}, {"a": ["x", "y"], "b": ["x", "y"]}),
         (
             "kind, n = message['type'], message['n']\n    kind == 'join'",

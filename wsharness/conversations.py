@@ -17,7 +17,7 @@ from wsharness.targets import Route, varying
 NAMES = ("alice", "bob", "carol")
 SMALL_TALK = ("hello", '{"type": "message", "action": "ping", "text": "hi"}')
 SEVERAL = 6  # of which any two are said at the same time
-MOST_MISSES = 40  # of a message, where many messages are known
+MOST_MISSES = 60  # of a message, where many messages are known
 FEW = 3  # messages of those that are known, for what is tried with each
 STALL = 61.803  # virtual seconds without reading; no whole number, so that nothing else happens at its end
 IDLE = (STALL, 1000.618)  # virtual seconds without a message: beyond what is usual before an idle client is sent away

@@ -1,6 +1,7 @@
 """Facts about tasks, memory and stacks, read from the running program as plain data."""
 
 import asyncio
+import gc
 import os
 import sys
 import sysconfig
@@ -70,6 +71,10 @@ def stack_of(awaitable: Any) -> Stack:
     return without_own(_suspended(awaitable))
 
 
+_STEPS = ("async_generator_asend", "async_generator_athrow")
+"""A step of an async generator, such as what asynccontextmanager makes one of; it does not name its generator."""
+
+
 def _suspended(awaitable: Any) -> Iterator[Frame]:
     for _ in range(_MAX_DEPTH):
         for prefix in ("cr", "gi", "ag"):
@@ -85,6 +90,8 @@ def _suspended(awaitable: Any) -> Iterator[Frame]:
             ),
             None,
         )
+        if type(awaitable).__name__ in _STEPS:
+            awaitable = next((one for one in gc.get_referents(awaitable) if hasattr(one, "ag_frame")), None)
         if awaitable is None:
             return
 

@@ -70,12 +70,12 @@ class Words:
 
     def add_value(self, key: str | None, value: Any) -> None:
         """The source compares a key's value, or it is not known whose, with a constant."""
+        if isinstance(value, str) and value.startswith(ASGI_TYPES):
+            return
         if key is None:
             found: list[Any] = self.texts if isinstance(value, (str, bytes)) else self.numbers
             if value not in found:
                 found.append(value)
-        elif isinstance(value, str) and value.startswith(ASGI_TYPES):
-            return
         elif value not in (known := self.values.setdefault(key, [])):
             known.append(value)
 
@@ -199,6 +199,8 @@ class _Reader(ast.NodeVisitor):
         self._sources = list(sources)
         self._flow = flow
         self._held: dict[str, str] = {}
+        self._events: set[str] = set()
+        """Variables that hold ASGI events: their keys are the server's."""
 
     def _named(self, name: str | None) -> Iterator[ast.AST]:
         return (node for source in self._sources for node in source.named.get(name or "", ()))
@@ -265,6 +267,9 @@ class _Reader(ast.NodeVisitor):
         key = self._key(value)
         if isinstance(target, ast.Name) and key is not None:
             self._held[target.id] = key
+        call = value.value if isinstance(value, ast.Await) else None
+        if isinstance(target, ast.Name) and isinstance(call, ast.Call) and _last_name(call.func) == "receive":
+            self._events.add(target.id)
 
     def visit_Name(self, node: ast.Name) -> None:
         """A library that packs JSON into bytes."""
@@ -460,6 +465,8 @@ class _Reader(ast.NodeVisitor):
             return self._key(message) if within else None
         if key == "bytes":
             self._words.binary = True
+        if isinstance(message, ast.Name) and message.id in self._events:
+            return None
         place = PLACES.get(_last_name(message) or "")
         if place is not None:
             self._words.asked.setdefault(place, {})[key] = None
