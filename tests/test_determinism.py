@@ -12,10 +12,14 @@ import uuid
 
 import anyio
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from wsharness import determinism
 from wsharness.errors import UsageError
 from wsharness.runner import run
+from wsharness.simulation import simulate
 
 
 def cancelled_group_order(kind):
@@ -71,6 +75,7 @@ def test_a_group_cancels_in_the_same_order_every_time(kind):
 SCRIPT = """
 import asyncio, random, uuid, secrets, time, anyio
 from wsharness.runner import run
+from wsharness.simulation import simulate
 out = []
 async def sleeper(name):
     try:
@@ -291,3 +296,62 @@ def test_a_task_factory_of_the_users_own_hides_no_task():
         return found
 
     assert run(main)
+
+
+async def comes(ws):
+    await ws.connect("/ws")
+
+
+def works_in_the_background(work):
+    async def handler(websocket):
+        await websocket.accept()
+        task = asyncio.ensure_future(work(websocket))
+        try:
+            await websocket.receive_text()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            await asyncio.sleep(1)
+            task.cancel()
+
+    return Starlette(routes=[WebSocketRoute("/ws", handler)])
+
+
+def test_a_task_that_is_cancelled_after_it_has_failed_is_found():
+    async def divide(websocket):
+        return 1 / 0
+
+    result = simulate(comes, works_in_the_background(divide))
+    assert [(failure.code, failure.kind) for failure in result.failures] == [("WSH110", "ZeroDivisionError")]
+
+
+def test_a_task_that_its_client_ended_and_that_is_cancelled_then_is_right():
+    async def tick(websocket):
+        while True:
+            await websocket.send_text("tick")
+            await asyncio.sleep(0.1)
+
+    assert not simulate(comes, works_in_the_background(tick)).failures
+
+
+LINES = asyncio.Queue(), asyncio.Lock()
+
+
+def test_what_a_module_keeps_belongs_to_the_loop_of_each_run():
+    queue, lock = LINES
+
+    async def waits(websocket):
+        await websocket.accept()
+        async with lock:
+            await queue.get()
+        await websocket.close()
+
+    async def both(ws):
+        clients = [await ws.connect("/ws") for _ in range(2)]
+        for client in clients:
+            queue.put_nowait("x")
+        for client in clients:
+            await client.expect_close()
+
+    for _ in range(2):
+        simulate(both, Starlette(routes=[WebSocketRoute("/ws", waits)])).check()

@@ -262,61 +262,6 @@ def test_a_lock_that_a_context_manager_waits_for_is_a_deadlock():
     assert (failure.code, failure.message) == ("WSH105", "still awaiting Lock.acquire")
 
 
-def works_in_the_background(work):
-    async def handler(websocket):
-        await websocket.accept()
-        task = asyncio.ensure_future(work(websocket))
-        try:
-            await websocket.receive_text()
-        except WebSocketDisconnect:
-            pass
-        finally:
-            await asyncio.sleep(1)
-            task.cancel()
-
-    return serve(handler)
-
-
-def test_a_task_that_is_cancelled_after_it_has_failed_is_found():
-    async def divide(websocket):
-        return 1 / 0
-
-    result = simulate(visit, works_in_the_background(divide))
-    assert [(failure.code, failure.kind) for failure in result.failures] == [("WSH110", "ZeroDivisionError")]
-
-
-def test_a_task_that_its_client_ended_and_that_is_cancelled_then_is_right():
-    async def tick(websocket):
-        while True:
-            await websocket.send_text("tick")
-            await asyncio.sleep(0.1)
-
-    assert not simulate(visit, works_in_the_background(tick)).failures
-
-
-LINES = asyncio.Queue(), asyncio.Lock()
-
-
-def test_what_a_module_keeps_belongs_to_the_loop_of_each_run():
-    queue, lock = LINES
-
-    async def waits(websocket):
-        await websocket.accept()
-        async with lock:
-            await queue.get()
-        await websocket.close()
-
-    async def both(ws):
-        clients = [await ws.connect("/ws") for _ in range(2)]
-        for client in clients:
-            queue.put_nowait("x")
-        for client in clients:
-            await client.expect_close()
-
-    for _ in range(2):
-        simulate(both, serve(waits)).check()
-
-
 def test_an_exception_in_a_callback_of_the_app_is_told_of():
     async def rings(scope, receive, send):
         await receive()
