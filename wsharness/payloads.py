@@ -53,6 +53,7 @@ DIGITS = "7" * 5_000
 """An integer json.loads refuses with a plain ValueError: Python reads at most 4,300 digits."""
 DEPTH = 100_000
 MEBIBYTE = 1 << 20
+HEAD = 8  # bytes of a binary message in which kinds, counts and lengths are likely
 
 
 def _repeat(before: str, times: int, after: str = "") -> str:
@@ -361,6 +362,9 @@ def _binary_misses(data: bytes) -> Iterator[Payload]:
     yield Payload("doubled", data + data, "comes twice in one message", REFUSES)
     yield Payload("inverted", bytes(byte ^ 0xFF for byte in data), "has every bit turned over", REFUSES)
     yield Payload("first-byte", b"\xff" + data[1:], "begins with another byte", REFUSES)
+    for place in range(1, min(len(data), HEAD)):
+        changed = data[:place] + b"\xff" + data[place + 1 :]
+        yield Payload(f"byte:{place}", changed, f"has 255 in byte {place}: a count or length beyond its end", REFUSES)
     yield Payload("replay", data, "is said a second time", IGNORES)
 
 
