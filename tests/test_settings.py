@@ -3,6 +3,7 @@
 import pytest
 
 from tests.nested import run as run
+from wsharness_pytest import reporting
 
 SHOWS = """
 async def test_x(ws, request):
@@ -68,8 +69,10 @@ def test_a_bad_option_is_a_usage_error(options, sentence, run):
     ],
 )
 def test_a_bad_mark_is_a_sentence(mark, sentence, run):
+    reporting.hide_own_frames()  # as a test before this one has
     out = run(f"import pytest\n@pytest.mark.{mark}\nasync def test_x(ws):\n    pass\n")
     assert sentence in out and "1 error" in out and "settings.py" not in out, out
+    assert "entries are hidden" not in out and "another exception" not in out, out
 
 
 def test_help_has_every_option(run):

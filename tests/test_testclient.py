@@ -1,5 +1,10 @@
+import contextlib
+import gc
 import importlib
+import os
 import sys
+import threading
+import weakref
 
 import anyio
 import pytest
@@ -145,3 +150,28 @@ def test_without_an_http_client_it_says_what_to_install(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UsageError, match="pip install httpx2"):
         importlib.import_module("wsharness.testclient")
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no list of open files on this system")
+@pytest.mark.parametrize("strict", [False, True])
+def test_sessions_leave_nothing_behind(strict):
+    def left():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    def talk():
+        with client.websocket_connect("/") as ws:
+            ws.send_text("hi")
+            assert ws.receive_text() == "hi"
+        return weakref.ref(ws)
+
+    client = TestClient(serve(echo), strict=strict)
+    talk()
+    before = left()
+    sessions = [talk() for _ in range(20)]
+    with contextlib.ExitStack() as opened:
+        for _ in range(20):
+            opened.enter_context(client.websocket_connect("/")).send_text("bye")
+    del opened
+    assert left() == before
+    assert not [session for session in sessions if session() is not None]

@@ -473,7 +473,7 @@ class Client:
         skipped = came() if came is not None else ""
         nothing = f"no other message came {skipped}" if skipped else "no message came"
         shown = limit if shown is None else shown
-        raise self._failed(f"expected {self._expected(pattern, kind)} within {shown:g} s; {nothing}")
+        raise self._failed(f"expected {self._expected(pattern, kind)} within {round(shown, 3):g} s; {nothing}")
 
     def _message(self, event: Message | Closed | Lost, pattern: Any, kind: str = "") -> Message:
         """The event if it is a message; an end of the connection goes back to where it was and is raised."""

@@ -91,6 +91,8 @@ def hide_own_frames() -> None:
 
 def _is_not_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     """Whether the error is a sentence of ours, or was raised elsewhere; a bug of ours shows where it is."""
+    if isinstance(excinfo.value, pytest.fail.Exception):
+        return False  # it is shown without any frame, and of none pytest says that they are hidden
     from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
 
     last = excinfo.traceback[-1].frame.f_globals.get("__name__", "")

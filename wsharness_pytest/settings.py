@@ -84,7 +84,8 @@ def settings_of(item: pytest.Item) -> Settings:
     try:
         return _read(item)
     except ValueError as error:
-        pytest.fail(f"{item.name}: {error}", pytrace=False)
+        wrong = str(error)
+    pytest.fail(f"{item.name}: {wrong}", pytrace=False)
 
 
 def _read(item: pytest.Item) -> Settings:
