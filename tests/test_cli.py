@@ -233,13 +233,13 @@ def test_an_unknown_option_is_exit_code_2(cli_in):
 @pytest.mark.parametrize("command", ["check", "routes"])
 def test_an_app_without_a_route_is_exit_code_5(cli_in, command):
     code, _, err = cli_in(command, "apps:bare")
-    assert code == 5
+    assert code == 5, err
     assert "no WebSocket route found" in err and "--path /ws" in err
 
 
 def test_an_app_that_never_accepts_is_exit_code_5(cli_in):
     code, out, _ = cli_in("check", "apps:closed", "--path", "/ws", *QUICK)
-    assert code == 5
+    assert code == 5, out
     assert "WSH304" in out
 
 
@@ -263,7 +263,8 @@ def test_a_failure_that_does_not_show_again_is_exit_code_0(cli_in, tmp_path):
 
 
 def test_what_is_ignored_is_no_failure_and_a_warning_fails_on_demand(cli_in):
-    assert cli_in("check", "apps:app", *QUICK, "--ignore", "wsh101")[0] == 0
+    code, out, _ = cli_in("check", "apps:app", *QUICK, "--ignore", "wsh101")
+    assert code == 0, out
     assert cli_in("check", "apps:app", *QUICK, "--warn", "WSH101")[0] == 0
     assert cli_in("check", "apps:app", *QUICK, "--warn", "WSH101", "--fail-on", "warning")[0] == 1
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from wsharness import workers
 from wsharness.errors import ScenarioError, UsageError
 from wsharness.workers import Hung, Reserve, WorkerError, run_all
 
@@ -40,6 +41,21 @@ def test_a_run_that_hangs_is_ended_and_the_others_are_not():
     found = [value for _, value in run_all(job, [(0,), (1,), (2,)], limit=1.5)]
     assert (found[0], found[2]) == (0, 2)
     assert found[1] == Hung(1.5)
+
+
+def test_a_run_for_which_the_machine_has_no_time_does_not_hang(monkeypatch):
+    kept = iter([0.4, 0.8, 1.2] + [1.6] * 100)
+    monkeypatch.setattr(workers, "_kept_from_running", lambda pid: next(kept))
+
+    def job():
+        time.sleep(1.0)
+
+    assert list(workers.run_all(job, [()], limit=0.5)) == [(0, None)]
+
+
+def test_how_long_a_process_was_kept_from_running_is_known_where_it_can_be():
+    assert workers._kept_from_running(os.getpid()) >= 0
+    assert workers._kept_from_running(0) == 0
 
 
 def test_what_fails_in_a_used_process_begins_anew():

@@ -13,6 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, BinaryIO, Generic, NoReturn, TypeAlias, TypeVar
 
 from wsharness.errors import UsageError, WSHarnessError
@@ -81,6 +82,8 @@ class _Child:
     pipe: int
     due: float
     words: LastWords | None = None
+    kept: float = 0.0
+    """For how long it had been kept from running when `due` was set."""
     answered: int = 0
     data: bytearray = field(default_factory=bytearray)
 
@@ -108,8 +111,8 @@ def run_all(
     The parent must not have run the app: a process starts from the state right after the import. It takes `batch`
     jobs one after another, for a fork costs more than a short run, and ends early after a value that `spoils` it:
     the rest of the batch goes on in a new one, and so does a job that fails after others. Which jobs share a process
-    depends on their values and not on how many run in `parallel`. A run that takes more than `limit` real seconds is
-    ended and yields Hung; one that ends its process, alone as well, yields Died.
+    depends on their values and not on how many run in `parallel`. A run that takes more than `limit` real seconds, but
+    for those that the machine gave to others, is ended and yields Hung; one that ends its process, alone as well, Died.
     """
     if not can_fork():
         raise UsageError("isolated runs need os.fork, which this platform has not; use WSL, Linux or macOS")
@@ -197,19 +200,26 @@ class _Pool(Generic[T]):
             finished.update(self._answers(child))
             if not chunk:
                 finished.update(self._end(child))
-        for child in [child for child in self._children.values() if child.due <= time.monotonic()]:
+        for child in [child for child in self._children.values() if self._is_over(child)]:
             os.kill(child.pid, signal.SIGKILL)
             self._reap(child)
             finished[child.jobs[0]] = Hung(self._limit)
             self._go_on(child.jobs[1:])
         return finished
 
+    def _is_over(self, child: _Child) -> bool:
+        if child.due > time.monotonic():
+            return False
+        kept = _kept_from_running(child.pid)
+        child.due, child.kept = child.due + max(0.0, kept - child.kept), kept
+        return child.due <= time.monotonic()
+
     def _answers(self, child: _Child) -> Iterator[tuple[int, T]]:
         """The values that have come whole."""
         while len(child.data) >= SIZE and len(child.data) >= (end := SIZE + int.from_bytes(child.data[:SIZE])):
             value = _value(child.data[SIZE:end])
             del child.data[:end]
-            child.due = time.monotonic() + self._limit
+            child.due, child.kept = time.monotonic() + self._limit, _kept_from_running(child.pid)
             child.answered += 1
             index, child.jobs = child.jobs[0], child.jobs[1:]
             yield index, value
@@ -327,6 +337,15 @@ def _fork() -> int:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return pid
+
+
+def _kept_from_running(pid: int) -> float:
+    """Seconds for which a process could have run and others did; 0 where the system does not say (Linux does)."""
+    try:
+        with Path(f"/proc/{pid}/schedstat").open(encoding="ascii") as file:
+            return int(file.read().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def _died() -> WorkerError:
