@@ -69,7 +69,7 @@ def routes(app: App, options: Options) -> list[Route]:
     return found
 
 
-LOST = 15.0  # real seconds with runs on one route that had to be stopped, before the rest of its cases is left out
+LOST = 10.0  # real seconds with runs on one route that had to be stopped, before the rest of its cases is left out
 
 
 def _check_route(app: App, route: Route, options: Options, report: Report) -> list[tuple[Case, outcomes.Outcome]]:
