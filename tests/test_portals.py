@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 
-from wsharness import portals, testclient, testsession
+from wsharness import portals, stalls, testclient, testsession
 from wsharness.errors import HandlerStuck, LoopBlocked
 from wsharness.testclient import TestClient
 
@@ -89,6 +89,18 @@ def test_a_handler_that_waits_for_something_outside(strict, gate):
         ws.send_text("go")
         raise AssertionError("mine")
     assert any("its thread was left behind" in note for note in failed.value.__notes__)
+
+
+def test_in_strict_mode_it_is_the_same_whoever_is_first(monkeypatch):
+    monkeypatch.setattr(stalls, "STEP_LIMIT", 0.1)
+    monkeypatch.setattr(testsession, "GLANCE", 60.0)  # so the watchdog is
+    client = TestClient(serve(spin), strict=True, timeout=0.1)
+    with (
+        pytest.raises(LoopBlocked, match=r"(?s)computes in one step, at .* in spin, .*'go'"),
+        client.websocket_connect("/") as ws,
+    ):
+        ws.send_text("go")
+        ws.receive_text()
 
 
 @MODES

@@ -328,11 +328,16 @@ class StrictSession(WebSocketTestSession):
         return answer
 
     def _told(self) -> BaseException | None:
-        """The app's exception, which the test is told now: as the cause of what the client sees."""
+        """The app's exception, which the test is told now: as the cause of what the client sees.
+
+        An app that had to be stopped is told by itself, whether the watchdog was first or the test's own patience.
+        """
         crash = self._harness.crashes.get(NAME)
         if crash is None:
             return None
         crash.raised = True
+        if isinstance(crash.error, LoopBlocked):
+            raise LoopBlocked(f"{crash.error}\n{self._harness.explain(self._client)}") from None
         return crash.error
 
     @staticmethod
