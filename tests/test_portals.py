@@ -63,7 +63,7 @@ async def catches_all():
     [(spin, False, "asyncio"), (spin, True, "trio"), (catches_all, True, "asyncio"), (catches_all, False, "trio")],
 )
 def test_a_handler_that_computes_without_end(act, strict, backend):
-    client = TestClient(serve(act), strict=strict, backend=backend, timeout=0.1)
+    client = TestClient(serve(act), strict=strict, backend=backend, timeout=0.3)
     with (
         pytest.raises(LoopBlocked, match=r"(?s)computes in one step, at tests/test_portals\.py:\d+ in spin, .*'go'"),
         client.websocket_connect("/") as ws,
@@ -78,7 +78,7 @@ def test_a_handler_that_waits_for_something_outside(strict, gate):
     async def waits():
         gate.wait()
 
-    client = TestClient(serve(waits), strict=strict, timeout=0.1)
+    client = TestClient(serve(waits), strict=strict, timeout=0.3)
     with (
         pytest.raises(LoopBlocked, match=r"(?s)waits for something outside in one step, at .* in .*waits, "),
         client.websocket_connect("/") as ws,
@@ -94,7 +94,7 @@ def test_a_handler_that_waits_for_something_outside(strict, gate):
 def test_in_strict_mode_it_is_the_same_whoever_is_first(monkeypatch):
     monkeypatch.setattr(stalls, "STEP_LIMIT", 0.1)
     monkeypatch.setattr(testsession, "GLANCE", 60.0)  # so the watchdog is
-    client = TestClient(serve(spin), strict=True, timeout=0.1)
+    client = TestClient(serve(spin), strict=True, timeout=0.3)
     with (
         pytest.raises(LoopBlocked, match=r"(?s)computes in one step, at .* in spin, .*'go'"),
         client.websocket_connect("/") as ws,
@@ -107,14 +107,14 @@ def test_in_strict_mode_it_is_the_same_whoever_is_first(monkeypatch):
 def test_a_session_that_expects_nothing_ends(strict):
     with (
         pytest.raises(LoopBlocked, match="in spin"),
-        TestClient(serve(spin), strict=strict, timeout=0.1).websocket_connect("/") as ws,
+        TestClient(serve(spin), strict=strict, timeout=0.3).websocket_connect("/") as ws,
     ):
         ws.send_text("go")
 
 
 @MODES
 def test_the_others_go_on(strict):
-    with TestClient(serve(spin), strict=strict, timeout=0.1) as client:
+    with TestClient(serve(spin), strict=strict, timeout=0.3) as client:
         with pytest.raises(LoopBlocked), client.websocket_connect("/") as ws:
             ws.send_text("go")
             ws.receive_text()
@@ -159,7 +159,7 @@ def test_a_handler_that_catches_its_cancellation_is_given_up(strict):
 
     with (
         pytest.raises(HandlerStuck, match=r"in .*stays, awaiting sleep"),
-        TestClient(serve(stays), strict=strict, timeout=0.1).websocket_connect("/") as ws,
+        TestClient(serve(stays), strict=strict, timeout=0.3).websocket_connect("/") as ws,
     ):
         ws.send_text("go")
 

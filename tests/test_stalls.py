@@ -75,7 +75,7 @@ def app_of(act):
 
 async def talk(act):
     async with Harness(app_of(act), timeout=0.05, lifespan="off") as ws:
-        client = await ws.connect("/")
+        client = await ws.connect("/", timeout=30)
         await client.send("go")
         await client.expect()
 
@@ -108,7 +108,7 @@ def test_what_a_handler_left_to_the_loop_computes_without_end(act, name):
 def test_without_await():
     harness = Harness(app_of(spin), timeout=0.05, lifespan="off")
     with pytest.raises(LoopBlocked, match="in spin"), SyncHarness(harness) as ws:
-        client = ws.connect("/")
+        client = ws.connect("/", timeout=30)
         client.send("go")
         client.expect()
 
