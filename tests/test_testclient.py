@@ -125,6 +125,20 @@ def test_cleanup_after_the_client_left_is_not_cut(backend):
     assert done == [(4000, "bye")]
 
 
+@BACKENDS
+def test_a_handler_may_end_as_its_client_leaves(backend):
+    async def closes(ws: WebSocket):
+        await ws.accept()
+        await ws.close()
+        for _ in range(turns):
+            await anyio.sleep(0)
+
+    with TestClient(serve(closes), backend=backend) as client:
+        for turns in [*range(8)] * 10:
+            with client.websocket_connect("/") as session:
+                assert session.receive()["type"] == "websocket.close"
+
+
 def test_sessions_share_a_loop_in_an_entered_client():
     members = []
 

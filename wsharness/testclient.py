@@ -133,8 +133,8 @@ class Session(WebSocketTestSession):
     async def _end(self, leaves: bool) -> None:
         """Let the handler end by itself, then cancel it, as Starlette does at once."""
         with self._send_rx:
-            if leaves and not self._ended.is_set():
-                await self._receive_tx.send({"type": "websocket.disconnect", "code": 1000, "reason": None})
+            if leaves and not self._ended.is_set():  # nor may it end before it is told: this awaits nothing
+                self._receive_tx.send_nowait({"type": "websocket.disconnect", "code": 1000, "reason": None})
             with anyio.move_on_after(min(self.timeout, GRACE)):
                 await self._ended.wait()
             self._scope.cancel()
