@@ -223,7 +223,7 @@ def test_a_route_that_never_accepts_is_a_warning():
 @pytest.fixture
 def one_talk(monkeypatch):
     """Of the conversations of one run only one; what compares runs is left."""
-    talk = lambda route, options: [conversations.talking(route, "hello", options)]  # noqa: E731
+    talk = lambda route, options: [conversations.talking(route, ["hello"], options)]  # noqa: E731
     monkeypatch.setattr(conformance, "conversations", talk)
     monkeypatch.setattr(conformance, "with_messages", lambda app, route, options: options)
     monkeypatch.setattr(comparisons, "PATIENCE", 8)

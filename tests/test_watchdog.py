@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -176,10 +177,9 @@ def test_an_exception_not_raised_yet_is_taken_back(monkeypatch):
     raised = []
     really = watchdog_module.raise_in
 
-    def late(ident, error):
+    def late(ident, error, **how):
         raised.append(error)
-        if error is not Stopped:
-            really(ident, error)
+        return error is Stopped or really(ident, error, **how)
 
     monkeypatch.setattr(watchdog_module, "raise_in", late)
     watchdog = Watchdog()
@@ -229,3 +229,32 @@ print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 def test_without_thread_clocks_the_process_clock_serves(monkeypatch):
     monkeypatch.delattr(time, "pthread_getcpuclockid", raising=False)
     assert cpu_clock(threading.get_ident()) is time.process_time
+
+
+TRACED = """
+import sys, threading
+from wsharness.watchdog import raise_in
+
+class Late(BaseException):
+    pass
+
+def tracer(*_):
+    return tracer
+
+def call():
+    pass
+
+lock = threading.Lock()
+lock.acquire()
+thread = threading.Thread(target=lock.acquire, daemon=True)
+thread.start()
+sys.settrace(tracer)
+raise_in(thread.ident, Late, waits=True)
+for _ in range(1000):
+    call()
+sys.settrace(None)
+"""
+
+
+def test_an_error_for_a_thread_that_waits_holds_up_nobody_who_is_traced():
+    subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60)

@@ -106,7 +106,7 @@ class Portal:
             return
         self._waits = self._clock() - computed < IDLE * (time.monotonic() - began)
         sentence, brief = probes.blocked(frame, computes=not self._waits)
-        raise_in(self._ident, interruption(sentence, brief))
+        raise_in(self._ident, interruption(sentence, brief), waits=self._waits)
         raise LoopBlocked(sentence)
 
     @property

@@ -127,8 +127,7 @@ class Watch:
             self.error = error
             signal.pthread_kill(self.ident, WAKE)
         else:
-            self.fired = True
-            raise_in(self.ident, error)
+            self.fired = raise_in(self.ident, error, waits=blocked) or self.fired
 
     def woken(self) -> None:
         """The signal arrived, in the thread that waited."""
@@ -229,9 +228,16 @@ def cpu_clock(ident: int) -> Callable[[], float]:
     return lambda: time.clock_gettime(clock)
 
 
-def raise_in(ident: int, error: type[BaseException]) -> None:
-    """Raise at the thread's next bytecode, in place of what was to be raised there and was not yet."""
+def raise_in(ident: int, error: type[BaseException], *, waits: bool = False) -> bool:
+    """Raise at the thread's next bytecode, in place of what was to be raised there and was not yet; whether it may be.
+
+    Not in a thread that waits on CPython 3.11: until it goes on, which may be never, the next call of any other
+    thread that is traced, as for coverage, would turn for ever.
+    """
+    if waits and sys.version_info < (3, 12):
+        return False
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(error))
+    return True
 
 
 class _TakenBack(BaseException):
