@@ -48,13 +48,13 @@ class Deadlock(SimulationStopped):
 class BusyLoop(SimulationStopped, errors.BusyLoop):
     """Code runs on and on while time stands still and no client does anything."""
 
-    seconds = 1.0
+    seconds: float = 1.0
 
 
 class BlockedLoop(BusyLoop):
     """Code waits for something outside and gives no other task a turn."""
 
-    seconds = 6.0
+    seconds: float = 6.0
 
 
 class TimeLimitReached(SimulationStopped):
@@ -64,7 +64,7 @@ class TimeLimitReached(SimulationStopped):
 class ThreadStuck(SimulationStopped):
     """A thread job did not end."""
 
-    seconds = 5.0
+    seconds: float = 5.0
 
 
 class ProcessEnded(SimulationStopped):

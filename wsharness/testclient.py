@@ -251,13 +251,13 @@ class TestClient(_TestClient):
             receives = anyio.create_memory_object_stream[Any](math.inf)
             for stream in (*sends, *receives):
                 stack.callback(stream.close)
-            self.stream_send = StapledObjectStream(*sends)
-            self.stream_receive = StapledObjectStream(*receives)
-            self.task = portal.plain.start_task_soon(self.lifespan)
+            self.stream_send: StapledObjectStream[Any] = StapledObjectStream(*sends)
+            self.stream_receive: StapledObjectStream[Any] = StapledObjectStream(*receives)
+            self.task: Any = portal.plain.start_task_soon(self.lifespan)
             portal.call(self.wait_startup)
             stack.callback(lambda: portal.call(self.wait_shutdown))
             stack.callback(self._transport.close)
-            self.exit_stack = stack.pop_all()
+            self.exit_stack: contextlib.ExitStack = stack.pop_all()
         return self
 
     def _forget_portal(self) -> None:

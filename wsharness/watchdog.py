@@ -16,7 +16,7 @@ from wsharness.errors import BusyLoop
 BLOCKED = 6  # times its limit of computing a step may wait in one call for something outside, in real time
 IDLE = 0.02  # of the time: who computes less than that is waiting, however busy the machine is
 WAKE = getattr(signal, "SIGURG", None)  # ends a wait; ignored where nobody asks for it
-set_handler = getattr(signal.signal, "__wrapped__", signal.signal)
+set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
 """`signal.signal` without the enums it makes of what it is given, which cost more than the rest of it."""
 DEBUGGERS = ("bdb.py", "pdb.py", "pydevd.py", "debugpy")
 IDLE_POLLS = 20  # after so many polls without a run the thread sleeps until the next one
@@ -57,18 +57,18 @@ class Watch:
     """One thread's run, watched while it is entered, once or within itself."""
 
     def __init__(self, watchdog: "Watchdog", watched: Watched, limit: float) -> None:
-        self.watched = watched
-        self.limit = limit
+        self.watched: Watched = watched
+        self.limit: float = limit
         self.ident: int = threading.get_ident()
         self.clock: Callable[[], float] = cpu_clock(self.ident)
-        self.turns = -1
-        self.since = 0.0
+        self.turns: int = -1
+        self.since: float = 0.0
         """The thread's clock at the beginning of the turn, or after the last error raised in it."""
-        self.looked = 0.0
-        self.waited = 0.0
+        self.looked: float = 0.0
+        self.waited: float = 0.0
         """Real time in which it may have been waiting, and its clock at the beginning of that."""
-        self.waits_since = 0.0
-        self.fired = False
+        self.waits_since: float = 0.0
+        self.fired: bool = False
         self.error: type[BaseException] | None = None
         """What is to be raised where the thread waits."""
         self._watchdog = watchdog
