@@ -47,7 +47,9 @@ async def test_the_loop_is_as_before_when_the_last_harness_ended():
 
 
 def test_a_loop_whose_methods_cannot_be_replaced_is_left_alone():
-    births.watch(object())()
+    loop = object()  # without a __dict__
+    births.watch(loop)()
+    assert not hasattr(loop, "create_task")
 
 
 async def test_a_task_that_no_handler_made_has_no_birthplace():

@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from wsharness.interrupts import is_users
+from wsharness.interrupts import is_ctrl_c
 from wsharness.workers import run_all
 
 
@@ -19,13 +19,13 @@ def ctrl_c_raises():
     "error, users", [(KeyboardInterrupt(), True), (SystemExit(), False), (ValueError(), False)], ids=repr
 )
 def test_the_users_is_what_a_ctrl_c_raises(error, users, ctrl_c_raises):
-    assert is_users(error) is users
+    assert is_ctrl_c(error) is users
 
 
 def test_where_no_ctrl_c_arrives_it_is_the_apps(ctrl_c_raises):
     with ThreadPoolExecutor() as pool:
-        assert not pool.submit(is_users, KeyboardInterrupt()).result()
-    [(_, in_a_run)] = run_all(lambda: is_users(KeyboardInterrupt()), [()])
+        assert not pool.submit(is_ctrl_c, KeyboardInterrupt()).result()
+    [(_, in_a_run)] = run_all(lambda: is_ctrl_c(KeyboardInterrupt()), [()])
     assert in_a_run is False
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    assert not is_users(KeyboardInterrupt())
+    assert not is_ctrl_c(KeyboardInterrupt())

@@ -142,10 +142,11 @@ def test_a_lifespan_that_computes_without_end():
 def test_a_slow_step_is_no_endless_one(monkeypatch):
     async def slow():
         time.sleep(0.3)
+        return "at its end"
 
     monkeypatch.setattr(portals, "GLANCE", 5.0)
     with TestClient(serve(slow), timeout=0.05) as client:
-        client.portal.call(slow)
+        assert client.portal.call(slow) == "at its end"
         with client.websocket_connect("/") as ws:
             ws.send_text("go")
 

@@ -17,13 +17,6 @@ from wsharness.errors import UnsupportedError
 from wsharness.refusals import REFUSED, unsupported
 from wsharness.runner import run
 
-
-def compute():
-    number = 0
-    while True:
-        number += 1
-
-
 # What is refused
 
 

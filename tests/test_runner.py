@@ -8,23 +8,10 @@ import weakref
 import anyio
 import pytest
 
+from tests.test_loop_stopping import computes, for_ever
 from wsharness import errors
 from wsharness.runner import run
 from wsharness.stopping import BusyLoop
-
-
-async def for_ever():
-    await asyncio.Event().wait()
-
-
-def compute():
-    number = 0
-    while True:
-        number += 1
-
-
-async def computes():
-    compute()
 
 
 def test_runs_work_off_the_main_thread():

@@ -253,8 +253,10 @@ raise_in(thread.ident, Late, waits=True)
 for _ in range(1000):
     call()
 sys.settrace(None)
+print("went on")
 """
 
 
 def test_an_error_for_a_thread_that_waits_holds_up_nobody_who_is_traced():
-    subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout == "went on\n"

@@ -12,7 +12,7 @@ from wsharness.endpoint import ClientDisconnected
 from wsharness.errors import BusyLoop, TargetError
 from wsharness.events import ClientEvent, Rejected
 from wsharness.frames import Assembler, CloseFrame, End, FrameAct, Ping, Pong, WireEvent
-from wsharness.interrupts import ENDS_PROCESS, is_users
+from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
 from wsharness.profiles import Profile, State
 from wsharness.rules import Phase, next_phase
 from wsharness.runtime import Job, Runtime, Signal
@@ -287,7 +287,7 @@ class InProcessConnection(Connection):
         except GeneratorExit:
             raise
         except BaseException as raised:
-            if is_users(raised):
+            if is_ctrl_c(raised):
                 raise
             error = raised
             if self.cancelled and not isinstance(raised, ENDS_PROCESS):
@@ -571,7 +571,7 @@ class Lifespan:
             raise
         except BaseException as error:
             self._error = error
-            if is_users(error) or not isinstance(error, (Exception, BusyLoop, *ENDS_PROCESS)):
+            if is_ctrl_c(error) or not isinstance(error, (Exception, BusyLoop, *ENDS_PROCESS)):
                 raise
         finally:
             self._done = True

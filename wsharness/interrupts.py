@@ -7,7 +7,7 @@ ENDS_PROCESS = (SystemExit, KeyboardInterrupt)
 """What asyncio lets out of its loop, whoever raises it there."""
 
 
-def is_users(error: BaseException) -> bool:
+def is_ctrl_c(error: BaseException) -> bool:
     """Whether it may be the user's wish to stop: SIGINT raises it in this thread, as in no run's own process."""
     return (
         isinstance(error, KeyboardInterrupt)

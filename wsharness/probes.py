@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from wsharness.errors import UnsupportedError
+from wsharness.stopping import running
 from wsharness.transcript import Fact, Frame, Stack
 
 _STDLIB: tuple[str, ...] = tuple(
@@ -120,11 +121,7 @@ def stack_here() -> Stack:
 
 def running_stack(frame: types.FrameType | None) -> Stack:
     """What a thread runs: from the loop's step inwards, where it shows, else from the thread's start."""
-    frames: list[Frame] = []
-    while frame is not None and frame.f_code is not asyncio.Handle._run.__code__:  # noqa: SLF001 (no public name)
-        frames.append(make_frame(frame.f_code, frame.f_lineno))
-        frame = frame.f_back
-    return tuple(frames[::-1])
+    return tuple(make_frame(*place) for place in running(frame))
 
 
 def blocked(frame: types.FrameType | None, *, computes: bool) -> tuple[str, str]:

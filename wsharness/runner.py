@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from wsharness import determinism
 from wsharness.errors import UsageError
-from wsharness.interrupts import ENDS_PROCESS, is_users
+from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
 from wsharness.loop import STEP_LIMIT, THREAD_LIMIT, TIME_LIMIT, TURN_LIMIT, VirtualTimeLoop
 from wsharness.scheduling import Schedule, make_schedule
 from wsharness.stopping import SimulationStopped, process_ended
@@ -60,7 +60,7 @@ class Runner:
             try:
                 loop.run_until_complete(task)
             except ENDS_PROCESS as error:
-                if task.done() or is_users(error):
+                if task.done() or is_ctrl_c(error):
                     raise
                 loop.end_by(process_ended(error))
         if loop.outcome is not None:
@@ -157,7 +157,7 @@ def _finish(loop: VirtualTimeLoop, main: asyncio.Task[Any] | None) -> None:
         if loop._default_executor is not None:  # noqa: SLF001
             loop.run_until_complete(loop.shutdown_default_executor())
     except (SimulationStopped, *ENDS_PROCESS) as error:
-        if is_users(error):
+        if is_ctrl_c(error):
             raise
         for task in loop.pending():
             _abandon(task)
