@@ -166,6 +166,7 @@ def test_growth_is_a_failure_where_it_has_no_limit():
         ("close reason", "WSH203"),
         ("encoding", "WSH204"),
         ("unseen", "WSH205"),
+        ("subprotocol", "WSH207"),
     ],
 )
 def test_each_rule_has_its_code(rule, code):

@@ -208,6 +208,33 @@ def test_what_only_a_shared_process_shows_is_no_failure():
     assert found(check(remembers_its_loop, paths=("/ws",))) == set()
 
 
+def test_a_subprotocol_that_was_not_offered_is_found_and_the_offered_ones_are_none():
+    async def takes_it_for_granted(websocket):
+        await websocket.accept(subprotocol="v1")
+        await reads(websocket)
+
+    async def chooses(websocket):
+        offered = websocket.scope["subprotocols"]
+        await websocket.accept(subprotocol="v1" if "v1" in offered else next(iter(offered), None))
+        await reads(websocket)
+
+    async def answers_with_the_next(websocket):
+        offered = websocket.scope["subprotocols"]
+        await websocket.accept(subprotocol="v2" if "v1" in offered else None)
+        await reads(websocket)
+
+    async def reads(websocket):
+        while (await websocket.receive())["type"] != "websocket.disconnect":
+            pass
+
+    handlers = takes_it_for_granted, chooses, answers_with_the_next
+    report = check(Starlette(routes=[WebSocketRoute(f"/{one.__name__}", one) for one in handlers]))
+    assert [(one.code, one.route, one.frame.function.rpartition(".")[2]) for one in report.failures] == [
+        ("WSH207", "/takes_it_for_granted", "takes_it_for_granted"),
+        ("WSH207", "/answers_with_the_next", "answers_with_the_next"),
+    ]
+
+
 def test_a_route_that_never_accepts_is_a_warning():
     async def closed(scope, receive, send):
         assert scope["type"] == "websocket"

@@ -52,7 +52,11 @@ def test_headers_that_a_route_declares_are_filled_from_their_types():
 
 def test_a_stranger_lacks_one_thing_that_was_given_or_speaks_another_protocol():
     options = Options(
-        target="x:app", query=(("token", "t"), ("room", "r")), cookies=(("sid", "2"),), subprotocols=("chat",)
+        target="x:app",
+        query=(("token", "t"), ("room", "r")),
+        cookies=(("sid", "2"),),
+        subprotocols=("chat",),
+        subprotocols_known=("chat", "talk"),
     )
     specs = [
         case.scenario.clients["alice"]
@@ -62,7 +66,7 @@ def test_a_stranger_lacks_one_thing_that_was_given_or_speaks_another_protocol():
     assert [dict(spec.query) for spec in specs[:3]] == [{"room": "r"}, {"token": "t"}, {"token": "t", "room": "r"}]
     assert specs[2].cookies == {}
     assert specs[3].query == {"token": "x", "room": "x"}
-    assert [spec.subprotocols for spec in specs[4:6]] == [(), ("no-such-protocol",)]
+    assert [spec.subprotocols for spec in specs[4:7]] == [(), ("no-such-protocol",), ("talk",)]
 
 
 JOIN = '{"type": "join", "from": "ann", "to": "bob"}'

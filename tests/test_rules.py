@@ -29,7 +29,7 @@ def send(**payload):
     ],
 )
 def test_what_is_allowed(event, phase):
-    assert broken(event, phase) is None
+    assert broken(event, phase, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_what_is_allowed(event, phase):
     ],
 )
 def test_what_breaks_a_rule(event, phase, rule):
-    found = broken(event, phase)
+    found = broken(event, phase, ())
     assert found is not None and found.rule == rule and found.message
 
 
@@ -76,3 +76,20 @@ def test_phases_follow_what_the_server_took():
 )
 def test_what_says_that_the_server_failed(event, says):
     assert says_internal_error(event) is says
+
+
+@pytest.mark.parametrize(
+    "offered, chosen, message",
+    [
+        ((), "v1", "expected no subprotocol: none was offered; got 'v1'"),
+        (("v1",), "v2", "expected the subprotocol 'v1', which the client offered; got 'v2'"),
+        (("v1", "v2"), "v1, v2", "expected the subprotocol 'v1' or 'v2', which the client offered; got 'v1, v2'"),
+        ((), "", "expected no subprotocol: none was offered; got ''"),
+        ((), None, None),
+        (("v1",), None, None),
+        (("v1", "v2"), "v2", None),
+    ],
+)
+def test_a_subprotocol_is_one_that_was_offered(offered, chosen, message):
+    found = broken({**ACCEPT, "subprotocol": chosen}, Phase.HANDSHAKE, offered)
+    assert found == (message and ("subprotocol", message))

@@ -120,7 +120,7 @@ def test_where_nothing_has_to_be_said_first_there_is_no_opening():
 
 
 def gate(wanted):
-    """An app that lets in who brings a token in the query, or speaks its subprotocol."""
+    """An app that lets in who brings a token in the query, or speaks its subprotocol, or takes that for granted."""
 
     async def by_token(websocket):
         if websocket.query_params.get("token") not in TOKENS:
@@ -136,7 +136,12 @@ def gate(wanted):
         await websocket.accept(subprotocol="chat.v2")
         await websocket.receive()
 
-    return Starlette(routes=[WebSocketRoute("/ws", by_token if wanted == "token" else by_subprotocol)])
+    async def as_it_likes(websocket):
+        await websocket.accept(subprotocol="chat.v3")
+        await websocket.receive()
+
+    handlers = {"token": by_token, "subprotocol": by_subprotocol, "nothing": as_it_likes}
+    return Starlette(routes=[WebSocketRoute("/ws", handlers[wanted])])
 
 
 TOKENS = {"s3cret": "ann"}
@@ -145,6 +150,7 @@ TOKENS = {"s3cret": "ann"}
 def test_what_lets_a_client_in_is_found_in_the_source():
     assert with_messages(gate("token"), ROUTE, OPTIONS).query == (("token", "s3cret"),)
     assert with_messages(gate("subprotocol"), ROUTE, OPTIONS).subprotocols == ("chat.v2",)
+    assert with_messages(gate("nothing"), ROUTE, OPTIONS).subprotocols == ("chat.v3",)
     given = Options(target="x:app", query=(("token", "s3cret"),))
     assert with_messages(gate("token"), ROUTE, given).query == given.query
 

@@ -140,19 +140,20 @@ def test_what_is_looked_for_in_the_handshake_is_no_message():
         """
         PROTOCOL = "chat.v2"
 
-        def handler(ws, req):
+        async def handler(ws, req):
             ws.query_params.get("since", "0"), ws.headers["x-room"], req.get_param_as_int("page"), ws.args.get("q")
             ws.path_params["room"], ws.scope["path"]
             ws.cookies.get("token") in ("s3cret",)
             if PROTOCOL in ws.scope["subprotocols"] or "chat.v1" in ws.subprotocols:
-                ws.accept(subprotocol="chat.v3")
+                ws.accept(subprotocol="chat.v3", headers=[("x-by", "us")])
+            await send({"type": "websocket.accept", "subprotocol": "chat.v4", **more})
         """
     )
     asked = {place: list(names) for place, names in found.asked.items()}
     assert asked.pop("scope") and asked.pop("path") == ["room"]
     assert asked == {"query": ["since", "page", "q"], "headers": ["x-room"], "cookies": ["token"]}
     assert (found.keys, found.values["token"]) == ({}, ["s3cret"])
-    assert found.subprotocols == ["chat.v2", "chat.v1", "chat.v3"]
+    assert found.subprotocols == ["chat.v2", "chat.v1", "chat.v3", "chat.v4"]
 
 
 def test_what_reads_bytes():

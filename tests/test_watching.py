@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import logging
 
 import falcon.asgi
@@ -10,7 +11,8 @@ from starlette.routing import WebSocketRoute
 
 from tests.bugs import load
 from wsharness import simulate
-from wsharness.errors import ConnectionRejected, WebSocketError
+from wsharness.errors import ConnectionLost, ConnectionRejected, ExpectationError, WebSocketError
+from wsharness.profiles import PROFILES
 
 
 def run(app, *messages, path="/ws"):
@@ -59,6 +61,7 @@ ACCEPT, CLOSE = {"type": "websocket.accept"}, {"type": "websocket.close"}
         ([ACCEPT, {**CLOSE, "reason": "x" * 124}], "WSH203"),
         ([ACCEPT, {"type": "websocket.send", "text": "\ud800"}], "WSH204"),
         ([{**CLOSE, "code": 4401}], "WSH205"),
+        ([{**ACCEPT, "subprotocol": "v1"}], "WSH207"),
     ],
 )
 def test_a_rule_that_is_broken_is_said_with_the_place(events, code):
@@ -77,6 +80,27 @@ def test_what_the_server_raises_for_a_broken_rule_is_reported_as_that_and_no_sec
         await send({"type": "websocket.send", "text": "\ud800"})
 
     assert codes(run(app)) == ["WSH204"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("choose, codes_told", [(lambda _: "v9", ["WSH207"]), (lambda offered: offered[-1], [])])
+def test_a_subprotocol_is_told_that_was_not_offered(profile, choose, codes_told):
+    app = FastAPI()
+
+    @app.websocket("/ws")
+    async def speak(websocket: WebSocket):
+        await websocket.accept(subprotocol=choose(websocket.scope["subprotocols"]))
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+    async def drive(ws):
+        with contextlib.suppress(ConnectionLost, ConnectionRejected, WebSocketError, ExpectationError):
+            await ws.connect("/ws", subprotocols=["v1", "v2"])
+
+    result = simulate(drive, app, profile=profile)
+    told = [failure for failure in result.failures if failure.code not in ("WSH102", "WSH106")]  # daphne: no word
+    assert [failure.code for failure in told] == codes_told
+    assert all(failure.frame.function.endswith("speak") for failure in told)
 
 
 def test_a_close_code_that_the_framework_chose_is_not_held_against_the_app():

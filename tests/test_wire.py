@@ -110,6 +110,17 @@ async def test_a_wait_fails_with_the_transcript_and_says_nothing_of_an_app(url):
     assert "handler" not in str(failed.value)
 
 
+async def test_a_subprotocol_that_was_not_offered_is_told_as_in_process(url):
+    async with Harness(url) as ws:
+        with pytest.raises(wsharness.WebSocketError, match=r"chose the subprotocol 'chat\.v9', which was not offered"):
+            await ws.connect("/choose", subprotocols=["chat.v1"], timeout=PATIENCE)
+        client = await ws.connect("/choose", subprotocols=["chat.v9"], timeout=PATIENCE)
+        assert client.subprotocol == "chat.v9"
+        [failure] = ws.result().failures
+    assert (failure.code, failure.route) == ("WSH207", "/choose")
+    assert failure.message == "expected the subprotocol 'chat.v1', which the client offered; got 'chat.v9'"
+
+
 async def test_text_that_is_no_unicode_goes_out_as_it_is(url):
     async with Harness(url) as ws:
         client = await ws.connect("/broken")

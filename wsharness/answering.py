@@ -49,7 +49,7 @@ class Answering(Endpoint):
         subprotocol = event.get("subprotocol")
         if subprotocol == "" and not self.profile.sends_empty_subprotocol:
             subprotocol = None
-        if subprotocol is not None and subprotocol not in self._offered:
+        if subprotocol is not None and subprotocol not in self.offered:
             mode = self.profile.unoffered_subprotocol
             if mode != "sent":
                 self._break_accept(silent=mode == "no answer")

@@ -211,12 +211,13 @@ _RULES = {
     "close reason": "WSH203",
     "encoding": "WSH204",
     "unseen": "WSH205",
+    "subprotocol": "WSH207",
 }
 
 
 @_where_there_is("rule broken")
 def broken_rules(transcript: Transcript) -> Iterator[Failure]:
-    """WSH201 to 205: what the app sent and may not send, or not then."""
+    """WSH201 to 205 and 207: what the app sent and may not send, or not then."""
     for index, record, fact in _facts(transcript, "rule broken"):
         rule = str(fact.data.get("rule"))
         yield _failure(_RULES[rule], fact.message, record, index, fact.stack, kind=rule)

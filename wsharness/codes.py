@@ -158,6 +158,14 @@ CODES: tuple[Check, ...] = (
         "warning",
     ),
     Check(
+        "WSH207",
+        "subprotocol that was not offered",
+        "The app accepted with a subprotocol that its client had not offered. Browsers and client libraries fail such "
+        "a connection (RFC 6455 section 4.1) and see no reason, uvicorn and granian take it for open, hypercorn raises "
+        "in the app, daphne never answers. Choose from scope['subprotocols']; a client that offers none the app "
+        "speaks is accepted without one, or rejected.",
+    ),
+    Check(
         "WSH301",
         "one slow reader holds up the others",
         "A client that does not read makes the app's send to it block, and the app sends to the others after it or "

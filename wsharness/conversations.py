@@ -56,6 +56,8 @@ class Options:
     deep: tuple[Data, ...] = ()
     asked: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     """What the app looks for in a handshake: query, headers or cookies; the name; values it may know."""
+    subprotocols_known: tuple[str, ...] = ()
+    """What the app may choose from what a client offers."""
     parallel: int = 1
     ignore: tuple[str, ...] = ()
     warn: tuple[str, ...] = ()
@@ -345,7 +347,7 @@ class _Conversations:
         return self._near[message]
 
     def strangers(self) -> Iterator[Case]:
-        """One client lacks something that was given; one offers a subprotocol nobody knows."""
+        """One client lacks something that was given; one offers another subprotocol, or one that nobody knows."""
         knows = self.case("stranger", self.enter("alice")).scenario
         spec = knows.clients["alice"]
         others = [spec.merged({place: {name: None}}) for place in _GIVEN for name in getattr(spec, place)]
@@ -355,7 +357,8 @@ class _Conversations:
             for place, name, values in self.options.asked
             for value in dict.fromkeys((*_ODD, *values))
         ]
-        others += [replace(spec, subprotocols=names) for names in _STRANGE if names != spec.subprotocols]
+        offers = (*_STRANGE, *((name,) for name in self.options.subprotocols_known))
+        others += [replace(spec, subprotocols=names) for names in offers if names != spec.subprotocols]
         said = (sending("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE))
         for other in others:
             yield Case("stranger", replace(knows, clients={"alice": other}))

@@ -71,7 +71,6 @@ class Endpoint(ABC):
         "_large",
         "_later",
         "_message_of",
-        "_offered",
         "_opened",
         "_own_close",
         "_paused_at",
@@ -94,6 +93,7 @@ class Endpoint(ABC):
         "inbox",
         "keepalive",
         "now",
+        "offered",
         "profile",
         "receiving",
         "state",
@@ -119,7 +119,7 @@ class Endpoint(ABC):
         self.deliver: Deliver = deliver
         self.now: Callable[[], float] = now
         self._later = later
-        self._offered = offered
+        self.offered: tuple[str, ...] = offered  # subprotocols
         self.wake: Callable[[], object] = nothing
         """Called when the app may have something to do: an event came, or it may send again."""
         self.cancel_app: Callable[[], object] = nothing

@@ -124,7 +124,7 @@ class Channel:
             await self._wait_to_send(event)
         is_message = event.get("type") == "websocket.send"
         if not is_message or self._phase is not IN_USE or (event.get("text") is None) is (event.get("bytes") is None):
-            self._watch(self.name, self._judged(event), self._phase, None)
+            self._watch(self.name, self._judged(event), self._phase, server.offered, None)
         self._records.append(new_record((self._now(), self.name, SEND, event)))
         try:
             server.send(event)
@@ -159,7 +159,7 @@ class Channel:
     def _note_raised(self, event: ASGIEvent, error: Exception) -> None:
         if isinstance(error, ClientDisconnected):
             error.client = self.name
-        self._watch(self.name, self._judged(event), self._phase, error)
+        self._watch(self.name, self._judged(event), self._phase, self._server.offered, error)
         data = {"exception": type(error).__name__, "type": event.get("type")}
         fact = Fact("send raised", str(error), data=data)
         self._records.append(new_record((self._now(), self.name, Direction.FACT, fact)))
@@ -188,7 +188,7 @@ class Channel:
         self._floods = False
 
 
-Watch: TypeAlias = Callable[[str, ASGIEvent, Phase, Exception | None], object]
+Watch: TypeAlias = Callable[[str, ASGIEvent, Phase, tuple[str, ...], Exception | None], object]
 """Called in an app's send: before what is not simply a message, and again with what the server raises."""
 OnEnd: TypeAlias = Callable[["InProcessConnection", BaseException | None], object]
 OnFrame: TypeAlias = Callable[[WireEvent], object]

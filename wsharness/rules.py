@@ -1,7 +1,8 @@
 """What an app may send when, on every server: the ASGI specification and RFC 6455."""
 
+from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wsharness.asgi import ASGIEvent
 from wsharness.events import is_sendable
@@ -25,7 +26,7 @@ class Broken(NamedTuple):
     """A rule that an event breaks."""
 
     rule: str
-    """shape, order, after close, close code, close reason or unseen."""
+    """shape, order, after close, close code, close reason, unseen or subprotocol."""
     message: str
 
 
@@ -51,8 +52,8 @@ def next_phase(phase: Phase, event: ASGIEvent) -> Phase:
     return Phase.CLOSED if ends else phase
 
 
-def broken(event: ASGIEvent, phase: Phase) -> Broken | None:
-    """The rule that an event breaks, if it does."""
+def broken(event: ASGIEvent, phase: Phase, offered: Sequence[str]) -> Broken | None:
+    """The rule that an event breaks, if it does, to a client that offered these subprotocols."""
     kind = event.get("type")
     if kind not in KNOWN:
         return Broken("shape", f"expected the type of an ASGI event; got {kind!r}")
@@ -64,7 +65,16 @@ def broken(event: ASGIEvent, phase: Phase) -> Broken | None:
         return _broken_message(event)
     if kind == "websocket.close":
         return _broken_close(event, phase)
-    return None
+    return _broken_choice(event.get("subprotocol"), offered) if kind == "websocket.accept" else None
+
+
+def _broken_choice(chosen: Any, offered: Sequence[str]) -> Broken | None:
+    """What makes a client hang up: RFC 6455 section 4.1."""
+    if chosen is None or chosen in offered:
+        return None
+    names = " or ".join(map(repr, offered))
+    expected = f"the subprotocol {names}, which the client offered" if offered else "no subprotocol: none was offered"
+    return Broken("subprotocol", f"expected {expected}; got {chosen!r}")
 
 
 def _broken_message(event: ASGIEvent) -> Broken | None:

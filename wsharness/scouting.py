@@ -215,7 +215,10 @@ def sight(app: App, case: Case, message: Data, options: Options) -> Sighting:
     sighting = Sighting(message)
     with _tracing(sighting):
         result = simulate(case.scenario, app, seed=0, profile=options.profile, step_limit=STEP_LIMIT)
-    sighting.accepted = ever_accepted(result.transcript)
+    hung_up = any(
+        failure.code == "WSH207" for failure in result.failures
+    )  # as clients do, whatever the app takes it for
+    sighting.accepted = ever_accepted(result.transcript) and not hung_up
     sighting.busy = seconds_lost(result) > 0 or any(failure.code == "WSH103" for failure in result.failures)
     for record in result.transcript:
         event: Any = record.event
@@ -268,7 +271,8 @@ def with_messages(app: App, route: Route, options: Options) -> Options:
             break
     opening, deep = found.opened()
     messages, asked = found.furthest(), found.asked()
-    return replace(found.options, messages=messages, opening=opening, deep=deep, asked=asked)
+    known = tuple(found.words.subprotocols)
+    return replace(found.options, messages=messages, opening=opening, deep=deep, asked=asked, subprotocols_known=known)
 
 
 def as_text(message: Any) -> str:

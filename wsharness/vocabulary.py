@@ -212,6 +212,13 @@ class _Reader(ast.NodeVisitor):
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name that ast asks for)
 
+    def visit_Dict(self, node: ast.Dict) -> None:
+        """An ASGI event may choose a subprotocol."""
+        for key, value in zip(node.keys, node.values, strict=True):
+            if key is not None and _text(key) == "subprotocol":
+                self._offer(value)
+        self.generic_visit(node)
+
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """A model: its fields make a message."""
         example = self._example_of(node)
@@ -306,7 +313,8 @@ class _Reader(ast.NodeVisitor):
         if name in STRUCT and node.args:
             self._words.add_layout(getattr(node.args[0], "value", None))
         for keyword in node.keywords if name == "accept" else ():
-            self._offer(keyword.value)
+            if keyword.arg in ("subprotocol", "subprotocols"):
+                self._offer(keyword.value)
         self._call(node, name)
         self.generic_visit(node)
 

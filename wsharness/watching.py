@@ -23,9 +23,11 @@ class Watch:
         self._caught: list[BaseException] = []
         self._judged: ASGIEvent | None = None
 
-    def __call__(self, name: str, event: ASGIEvent, phase: Phase, error: Exception | None) -> None:
+    def __call__(
+        self, name: str, event: ASGIEvent, phase: Phase, offered: tuple[str, ...], error: Exception | None
+    ) -> None:
         """The app sends what is not simply a message; or its server raises."""
-        rule = broken(event, phase) if error is None else _encoding(error) or broken(event, phase)
+        rule = broken(event, phase, offered) if error is None else _encoding(error) or broken(event, phase, offered)
         if error is None:
             self._note_caught(name, event)
         else:

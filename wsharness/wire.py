@@ -8,21 +8,26 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed, InvalidProxy, InvalidStatus, ProxyError, WebSocketException
 from websockets.http11 import Response
+from websockets.typing import Subprotocol
 
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target, unreachable
 from wsharness.errors import UnreachableError, UsageError
 from wsharness.events import Accepted, ClientEvent, Closed, Lost, Message, Rejected, is_sendable
+from wsharness.rules import Phase, broken
 from wsharness.runtime import Job, Runtime
 from wsharness.scope import Handshake
-from wsharness.transcript import ClientAct, Connect, Direction, Dropped, Leave, Reading, Record, Sent, Transcript
+from wsharness.transcript import ClientAct, Connect, Direction, Dropped, Fact, Leave, Reading, Record, Sent, Transcript
 
 CLOSE_LIMIT = 2.0  # seconds a server gets to answer a close frame, and to end the TCP connection
 NO_LIMIT = 1 << 40  # bytes: a send does not wait, as in-process; what it finds full, memory holds
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, no time: closing sends RST
 MAX_REASON = 123  # bytes: RFC 6455 section 5.5
+PROTOCOL = "Sec-WebSocket-Protocol"
 OnEnd: TypeAlias = Callable[["WireConnection", Exception | None], object]
 
 
@@ -42,6 +47,11 @@ class _Socket(ClientConnection):
         assert isinstance(transport, asyncio.Transport)
         self.tcp = transport
         super().connection_made(transport)
+
+
+def _chosen(headers: Headers) -> Subprotocol | None:
+    """The subprotocol the server chose, offered or not."""
+    return Subprotocol(", ".join(headers.get_all(PROTOCOL))) if PROTOCOL in headers else None
 
 
 class WireConnection(Connection):
@@ -108,6 +118,7 @@ class WireConnection(Connection):
         self._is_open = True
         self._server.answered(Accepted())
         self._follow_reading()
+        self._judge(opened.subprotocol)
         self._deliver(Accepted(opened.subprotocol, _headers(opened.response)))
         try:
             while True:
@@ -116,6 +127,13 @@ class WireConnection(Connection):
                 self._deliver(message)
         except ConnectionClosed as end:
             return Lost() if end.rcvd is None else Closed(end.rcvd.code, end.rcvd.reason)
+
+    def _judge(self, chosen: str | None) -> None:
+        """Note a subprotocol that was not offered, as is noted of an app's accept."""
+        event = {"type": "websocket.accept", "subprotocol": chosen}
+        rule = broken(event, Phase.HANDSHAKE, self._handshake.subprotocols)
+        if rule is not None:
+            self._note(Direction.FACT, Fact("rule broken", rule.message, data={"rule": rule.rule}))
 
     def _connecting(self) -> _Connect:
         target, handshake = self._server.target, self._handshake
@@ -137,8 +155,9 @@ class WireConnection(Connection):
             **_way(target, host),
         )
 
-    def _make_socket(self, *args: Any, **options: Any) -> _Socket:
-        self._socket = _Socket(*args, **options)
+    def _make_socket(self, protocol: ClientProtocol, **options: Any) -> _Socket:
+        protocol.process_subprotocol = _chosen  # type: ignore[method-assign]  # whether it was offered is for us to say
+        self._socket = _Socket(protocol, **options)
         return self._socket
 
     @property
@@ -151,7 +170,7 @@ class WireConnection(Connection):
         self._note(Direction.SERVER, event)
         self.on_event(event)
 
-    def _note(self, direction: Direction, event: ClientEvent | ClientAct) -> None:
+    def _note(self, direction: Direction, event: ClientEvent | ClientAct | Fact) -> None:
         self._server.transcript.append(Record(self._runtime.time(), self.name, direction, event))
 
     def silence(self, limit: float) -> UnreachableError | None:

@@ -47,6 +47,12 @@ async def silent(scope: Any, receive: Any, send: Any) -> None:
     await asyncio.sleep(3600)
 
 
+async def choose(scope: Any, receive: Any, send: Any) -> None:
+    await receive()
+    await send({"type": "websocket.accept", "subprotocol": "chat.v9"})
+    await receive()
+
+
 async def obey(scope: Any, receive: Any, send: Any) -> None:
     await receive()
     offered = scope["subprotocols"]
@@ -89,4 +95,4 @@ async def tell(send: Any, value: Any) -> None:
     await send({"type": "websocket.send", "text": json.dumps(value)})
 
 
-PATHS = {"/deny": deny, "/explain": explain, "/fail": fail, "/silent": silent}
+PATHS = {"/choose": choose, "/deny": deny, "/explain": explain, "/fail": fail, "/silent": silent}
