@@ -1,9 +1,11 @@
 """What every test may rely on."""
 
+import gc
 import os
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,19 @@ def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def a_frozen_process() -> Iterator[None]:
+    """All that was imported and collected costs no garbage collection, of those in forked runs' parents neither."""
+    from wsharness.workers import frozen
+
+    with frozen():
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen_again(a_frozen_process: None) -> None:
+    """A look at the memory of this process has thawed it."""
+    gc.collect()
+    gc.freeze()

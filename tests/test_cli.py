@@ -93,7 +93,9 @@ def cli_in(tmp_path, monkeypatch, capfd):
     (tmp_path / "afile").touch()
     (tmp_path / f"{name}.py").write_text(APPS)
     monkeypatch.setattr(conversations, "CATALOGUE", conversations.CATALOGUE[:3])
-    monkeypatch.setattr(conversations._Conversations, "meetings", lambda self: ())
+    for kind in ("meetings", "stalls"):
+        monkeypatch.setattr(conversations._Conversations, kind, lambda self: ())
+    monkeypatch.setattr(conversations, "FEW_VISITS", 2)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
 

@@ -115,6 +115,19 @@ def test_each_bug_is_found_once_small_and_replays():
     assert "WSH101" in case.codes
 
 
+def test_who_holds_a_connection_is_told_of_what_was_made_small():
+    async def keeps_who_speaks(websocket):
+        await websocket.accept()
+        await websocket.receive_text()
+        MEMBERS.append(websocket)
+
+    report = look(serve(keeps_who_speaks), runs=20, schedule="fifo", faults=False)
+    [held] = [failure for failure in report.failures if failure.code == "WSH107"]
+    assert held.message.endswith("still held by tests.test_exploration.MEMBERS[…]")
+    [scenario] = loads(held.scenario)
+    assert len(scenario.steps) == 2
+
+
 def test_a_sound_app_has_no_failure():
     report = look(serve(echo))
     assert {failure.code for failure in report.failures} <= {"WSH112"}

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import subprocess
@@ -263,3 +264,15 @@ def test_what_is_still_to_be_printed_is_printed_once():
         [sys.executable, "-c", PRINTS], env=plain, capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout == "before after\n"
+
+
+def test_what_runs_share_is_frozen_until_the_outermost_ends(monkeypatch):
+    monkeypatch.setattr(workers, "_freezers", 0)
+    gc.unfreeze()
+    with workers.frozen():
+        before = gc.get_freeze_count()
+        new = [[] for _ in range(10_000)]
+        [(_, count)] = run_all(gc.get_freeze_count, [()])
+        assert count > before + len(new) / 2
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0

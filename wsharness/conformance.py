@@ -25,9 +25,10 @@ from wsharness.results import CaseResult, Failure, Report, distinct
 from wsharness.scenario.model import RunInfo, Scenario, to_yaml
 from wsharness.scheduling import make_schedule
 from wsharness.scouting import with_messages
-from wsharness.shrinking import Outcome, find, loose_key, ran_as, shrink
+from wsharness.shrinking import MEMORY, Outcome, find, loose_key, ran_as, shrink
 from wsharness.simulation import warm_up
 from wsharness.targets import Route, discover_routes
+from wsharness.workers import frozen
 
 Key = tuple[str, str, str, int]
 
@@ -39,14 +40,19 @@ def check(app: App, options: Options) -> Report:
     checks.apply_severity((), ignore=options.ignore, warn=options.warn)  # a wrong code is said before the work
     warm_up()
     report = Report(options.target, options.seed, options.profile)
+    with frozen():
+        _check_routes(app, options, report)
+    report.failures = checks.apply_severity(distinct(report.failures), ignore=options.ignore, warn=options.warn)
+    return report
+
+
+def _check_routes(app: App, options: Options, report: Report) -> None:
     profiles = list(PROFILES) if options.profile == "all" else [options.profile]
     for route in routes(app, options):
         before = len(report.failures)
         seen = {name: _check_route(app, route, replace(options, profile=name), report) for name in profiles}
         if options.profile == "all":
             report.failures += _divided(app, route, report.failures[before:], seen, options)
-    report.failures = checks.apply_severity(distinct(report.failures), ignore=options.ignore, warn=options.warn)
-    return report
 
 
 def _divided(
@@ -179,8 +185,6 @@ class _Found:
             del self._doubts[loose_key(failure)]
 
 
-MEMORY = ("WSH107",)
-"""What is told in full only where a case runs alone: who holds a connection costs a look at every object."""
 WHOLE = ("WSH108", "WSH111", "WSH301")
 """What shows by many steps alike, of which fewer say less: they stand in the file once."""
 

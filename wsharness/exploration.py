@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis import strategies as st
@@ -28,7 +28,7 @@ from wsharness.scouting import with_messages
 from wsharness.shrinking import Outcome, loose_key
 from wsharness.simulation import seconds_lost, simulate, warm_up
 from wsharness.targets import Route, route_of
-from wsharness.workers import Gone, Hung, run_all
+from wsharness.workers import Gone, Hung, frozen, run_all
 
 BATCH = 100  # conversations that Hypothesis draws at a time
 CHUNK = 25  # runs that share a process while they show nothing
@@ -80,10 +80,11 @@ def explore(app: App, options: Options, database: ExampleDatabase | None = None)
     The app must not have run in this process: every run that counts starts in a copy of it.
     """
     _check(options)
-    explorer = _Explorer(app, options, database)
-    explorer.recall()
-    explorer.work()
-    return explorer.report()
+    with frozen():
+        explorer = _Explorer(app, options, database)
+        explorer.recall()
+        explorer.work()
+        return explorer.report()
 
 
 def default_database() -> ExampleDatabase | None:
@@ -208,7 +209,7 @@ class _Explorer:
         return bool(new)
 
     def _show(self, scenario: Scenario) -> Outcome:
-        outcome = next(self._run_fresh([scenario]))
+        outcome = self._run_alone(scenario)
         found = comparisons.shown(self._compare, scenario)
         if found is not None:
             path = next((spec.path for spec in scenario.clients.values()), "")
@@ -322,23 +323,29 @@ class _Explorer:
                 return
 
     def _confirm(self, scenario: Scenario) -> None:
-        [outcome] = self._run_fresh([scenario])
+        outcome = self._run_alone(scenario)
         for failure in outcome.failures:
             self._found.setdefault(loose_key(failure), _Found(failure, scenario, small=outcome.lost > TOO_LONG))
 
     # Runs, in copies of this process
 
-    def _run(self, scenarios: Sequence[Scenario], *, batch: int = 1) -> Iterator[tuple[Scenario, Outcome]]:
+    def _run(
+        self, scenarios: Sequence[Scenario], *, batch: int = 1, holders: bool = False
+    ) -> Iterator[tuple[Scenario, Outcome]]:
         """Up to `batch` share a process, until one shows something."""
 
         def job(index: int) -> Outcome:
-            return run_once(self._app, self._routes, scenarios[index])
+            return run_once(self._app, self._routes, scenarios[index], holders=holders)
 
         options = self._options
         jobs = [(index,) for index in range(len(scenarios))]
         runs = run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_spoils)
         for index, outcome in runs:
             yield scenarios[index], _gone(outcome) if isinstance(outcome, Gone) else outcome
+
+    def _run_alone(self, scenario: Scenario) -> Outcome:
+        [(_, outcome)] = self._run([scenario], holders=True)
+        return outcome
 
     def _run_fresh(self, scenarios: Sequence[Scenario], until: float | None = None) -> Iterator[Outcome]:
         for _, outcome in self._run(scenarios):
@@ -366,6 +373,8 @@ class _Explorer:
         elif not _is_over(until):
             run = partial(self._run_fresh, until=until)
             found.scenario, found.failure = shrinking.shrink(found.scenario, found.failure, run)
+            if found.failure.code in shrinking.MEMORY:
+                found.failure = shrinking.find(found.failure, self._run_alone(found.scenario)) or found.failure
         found.small = True
         found.said = LARGE if _is_over(until) else SMALL
 
@@ -427,10 +436,11 @@ def _spoils(outcome: Outcome) -> bool:
     return any(failure.severity == "failure" for failure in outcome.failures)
 
 
-def run_once(app: App, routes: Sequence[Route], scenario: Scenario) -> Outcome:
+def run_once(app: App, routes: Sequence[Route], scenario: Scenario, *, holders: bool = True) -> Outcome:
     """Run one in this process; its failures are of routes, not of the paths that clients asked for."""
     schedule = (scenario.run or RunInfo()).schedule
-    result = simulate(scenario, app, memory="holders" if isinstance(schedule, dict) or schedule == "fifo" else False)
+    memory: bool | Literal["holders"] = isinstance(schedule, dict) or schedule == "fifo"
+    result = simulate(scenario, app, memory="holders" if memory and holders else memory)
     if result.error is not None and not isinstance(result.error, (AssertionError, WebSocketError)):
         raise result.error
     failures = [replace(one, route=route_of(routes, one.route)) for one in result.failures if one.code != "WSH501"]

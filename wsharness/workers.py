@@ -116,7 +116,7 @@ def run_all(
     """
     if not can_fork():
         raise UsageError("isolated runs need os.fork, which this platform has not; use WSL, Linux or macOS")
-    with _frozen():
+    with frozen():
         yield from _in_order(_Pool(function, jobs, parallel, limit, batch, spoils))
 
 
@@ -124,12 +124,11 @@ _freezers = 0
 
 
 @contextlib.contextmanager
-def _frozen() -> Iterator[None]:
-    """Keep children's garbage collections from what they share with the parent; may be nested."""
+def frozen() -> Iterator[None]:
+    """Keep garbage collections from what runs share with their parent; nested, it looks only at what is new."""
     global _freezers  # noqa: PLW0603 (the garbage collector is the process's too)
-    if not _freezers:
-        gc.collect()
-        gc.freeze()
+    gc.collect()
+    gc.freeze()
     _freezers += 1
     try:
         yield
