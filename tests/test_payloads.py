@@ -229,10 +229,17 @@ def test_text_that_is_json_is_taken_as_such():
     assert set(near('{"a": 1}')) == set(near({"a": 1}))
 
 
+def test_a_line_of_words_has_one_too_few_or_another_number():
+    misses = near("move 3 up")
+    assert misses["drop-word:1"].data == "move up" and misses["more-words"].data.startswith("move 3 up ")
+    assert misses["very-negative:1"].data == "move -1000000 up" and misses["superscript:1"].data == "move \u00b2 up"
+    assert "zero:0" not in misses and "drop-word:0" not in near("ping")
+
+
 def test_text_that_is_no_json_is_damaged_as_text():
     misses = near("/join room")
     assert misses["truncated"].data == "/join"
-    assert not any(":" in name for name in misses)
+    assert not any("/" in name for name in misses)
 
 
 def test_a_json_scalar_is_replaced_as_a_whole():

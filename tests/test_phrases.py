@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgpack
 from pydantic import BaseModel, Field
 
-from wsharness.phrases import messages_of, messages_of_model
+from wsharness.phrases import messages_of, messages_of_model, own
 from wsharness.vocabulary import Words
 
 
@@ -37,10 +37,27 @@ def test_what_is_looked_for_inside_stands_inside():
 
 
 def test_lines_have_an_argument():
-    assert messages_of(Words(texts=["ping"])) == ["ping", "ping alice", "ping:alice", "ping 1"]
+    assert messages_of(Words(texts=["ping"])) == ["ping", "ping alice", "ping:alice", "ping 1", "ping alice 1"]
     assert messages_of(Words(texts=["/join "]))[2] == "/join alice"
-    assert messages_of(Words(texts=[b"PING"])) == [b"PING", b"PING alice"]
+    assert messages_of(Words(texts=[b"PING"])) == [b"PING", b"PING alice", b"PING 1", b"PING alice 1", b"PING1"]
     assert b"go 1" in messages_of(Words(texts=["go"], binary=True))
+
+
+def test_every_command_is_said_alone_before_any_has_an_argument():
+    assert messages_of(Words(texts=["a", "b"]))[:4] == ["a", "b", "a alice", "b alice"]
+
+
+def test_what_chooses_a_function_stands_with_what_it_takes_alone_and_with_all_keys():
+    words = Words(keys={"id": set(), "do": set()}, calls=[{"do": "add", "params": {"a": 1}}])
+    alone, with_all = objects(words)[:2]
+    assert alone == {"do": "add", "params": {"a": 1}} and with_all == {"id": "alice", **alone}
+
+
+def test_another_client_says_it_with_a_name_of_its_own():
+    assert own('{"room": "alice", "user": "bob", "n": 1}', 2) == '{"room": "alice", "user": "bob2", "n": 1}'
+    assert own('{"a": "alice", "b": "x"}', 3) == '{"a": "alice3", "b": "x"}'
+    assert own("JOIN alice bob", 2) == "JOIN alice bob2" and own("[]", 2) == "[]"
+    assert own("NICK alice", 1) == "NICK alice" and own(b"alice", 2) == b"alice"
 
 
 def test_frames_are_in_the_layouts_that_are_read_and_of_every_kind():

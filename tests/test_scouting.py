@@ -7,7 +7,7 @@ from starlette.routing import WebSocketRoute
 from tests.bugs import load
 from wsharness.conversations import Options
 from wsharness.scouting import as_text, scout, sight, talking, with_messages
-from wsharness.targets import Route
+from wsharness.targets import Param, Route
 
 ROUTE = Route("/ws", "", {})
 OPTIONS = Options(target="x:app", parallel=2)
@@ -117,6 +117,63 @@ def test_what_has_to_be_said_first_is_found():
 def test_where_nothing_has_to_be_said_first_there_is_no_opening():
     found = with_messages(load("missing_key").broken(), ROUTE, OPTIONS)
     assert (found.opening, found.deep) == ((), ())
+
+
+async def knows_each_by_name(scope, receive, send):
+    """A name is taken once; those who have one may shout."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    await receive()
+    await send({"type": "websocket.accept"})
+    mine = []
+    while (event := await receive())["type"] == "websocket.receive":
+        verb, _, rest = (event.get("text") or "").partition(" ")
+        if verb == "NAME" and rest and rest not in TAKEN:
+            mine.append(rest)
+            TAKEN.add(rest)
+        elif verb == "SHOUT" and mine:
+            text = rest.upper()
+            await send({"type": "websocket.send", "text": ascii(text)})
+    TAKEN.difference_update(mine)
+
+
+TAKEN = set()
+
+
+def test_who_is_known_by_name_says_a_name_of_its_own():
+    found = with_messages(knows_each_by_name, ROUTE, OPTIONS)
+    assert (found.opening, found.own) == (("NAME alice",), True)
+    assert any(one.startswith("SHOUT") for one in found.deep)
+
+
+async def turns_for_ever(websocket):
+    await websocket.accept()
+    if await websocket.receive_text() == "spin":
+        while True:
+            pass
+
+
+def test_what_makes_an_app_turn_for_ever_is_said():
+    app = Starlette(routes=[WebSocketRoute("/ws", turns_for_ever)])
+    assert "spin" in scout(app, ROUTE, OPTIONS)
+
+
+async def quotes(websocket):
+    symbol = websocket.path_params["symbol"]
+    await websocket.accept()
+    if symbol in QUOTES:
+        quote = QUOTES[symbol]
+        await websocket.send_json({"quote": quote})
+    await websocket.close()
+
+
+QUOTES = {"ACME": 100}
+
+
+def test_what_leads_further_than_others_is_brought_along():
+    app = Starlette(routes=[WebSocketRoute("/quotes/{symbol}", quotes)])
+    route = Route("/quotes/{symbol}", "", {"symbol": Param("symbol")})
+    assert with_messages(app, route, OPTIONS).params == (("symbol", "ACME"),)
 
 
 def gate(wanted):

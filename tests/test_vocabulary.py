@@ -94,6 +94,16 @@ class Desk:
         ("check(kind=message['type'])", {"type": set()}, {"type": ["given"]}),
         ("Desk().check_mine(message['type'])", {"type": set()}, {"type": ["mine"]}),
         ("say('room')", {}, {}),
+        ("'no' in message['text']", {"no": set(), "text": set()}, {"text": ["no"]}),
+        ("Error(message, 'room')", {}, {}),
+        ("reply(message, 'no such room')", {}, {}),
+        ("message['type'].replace('-', '_') == 'join'", {"type": set()}, {"type": ["join"]}),
+        ("message['type']\n    type == 'join'", {"type": set()}, {"type": ["join"]}),
+        ("dt.datetime.fromisoformat(message['at'])", {"at": set()}, {"at": ["2030-01-01T00:00:00"]}),
+        ("date.fromisoformat(message['on'])", {"on": set()}, {"on": ["2030-01-01"]}),
+        ("strptime(message['on'], '%d.%m.%Y')", {"on": set()}, {"on": ["01.01.2030"]}),
+        ("strptime(message['on'], given)", {"on": set()}, {}),
+        ("b64decode(message['data'])", {"data": set()}, {"data": ["YWxpY2U="]}),
     ],
 )
 def test_what_is_looked_for(body, keys, values):
@@ -150,7 +160,7 @@ def test_what_is_looked_for_in_the_handshake_is_no_message():
         """
     )
     asked = {place: list(names) for place, names in found.asked.items()}
-    assert asked.pop("scope") and asked.pop("path") == ["room"]
+    assert asked.pop("scope") and asked.pop("params") == ["room"]
     assert asked == {"query": ["since", "page", "q"], "headers": ["x-room"], "cookies": ["token"]}
     assert (found.keys, found.values["token"]) == ({}, ["s3cret"])
     assert found.subprotocols == ["chat.v2", "chat.v1", "chat.v3", "chat.v4"]
@@ -178,6 +188,74 @@ def test_whole_messages():
         "def handler(text):\n    text == 'ping' or text.startswith('/join ')\n    text in ('a', 'b') or text > 3"
     )
     assert found.texts == ["ping", "/join ", "a", "b"]
+
+
+def test_the_first_word_of_a_message_is_compared_and_looked_up():
+    found = words(
+        """
+        class Desk:
+            def __init__(self):
+                self.commands = {"NICK": self.nick}
+
+            async def handler(self, ws):
+                async for line in ws.iter_text():
+                    verb, _, rest = line.partition(" ")
+                    self.commands.get(verb)
+                    HANDLERS[line.split()[0]]
+
+        HANDLERS = {"JOIN": 1}
+        """
+    )
+    assert (found.texts, found.keys) == (["NICK", "JOIN"], {})
+
+
+def test_methods_chosen_by_a_value_and_what_they_take():
+    found = words(
+        """
+        class Rpc:
+            def rpc_add(self, a: int, b: int): ...
+            def rpc_ping(self):
+                self.message["pinged"]
+
+        async def handler(rpc, ws, message):
+            method = getattr(rpc, "rpc_" + message["method"], None)
+            args = kwargs = message["params"]
+            method(*args, **kwargs)
+        """
+    )
+    assert found.values == {"method": ["add", "ping"]} and set(found.keys) == {"method", "params", "pinged"}
+    assert {"method": "add", "params": {"a": 1, "b": 1}} in found.calls
+    assert {"method": "add", "params": [1, 1]} in found.calls
+    assert {"method": "ping", "params": {}} in found.calls
+
+
+def test_functions_that_are_registered_are_chosen_by_what_looks_them_up():
+    found = words(
+        """
+        HANDLERS = {}
+
+        def on(kind):
+            def add(function):
+                HANDLERS[kind] = function
+                return function
+            return add
+
+        @on("move")
+        async def move(ws, x: int, y: int): ...
+
+        async def handler(ws, message):
+            await HANDLERS[message.pop("type")](ws, **message)
+        """
+    )
+    assert found.values == {"type": ["move"]}
+    assert found.calls == [{"type": "move", "x": 1, "y": 1}]
+
+
+def test_parameters_of_a_route_are_looked_for_in_the_handshake():
+    text = "PRICES = {'ACME': 1}\ndef handler(ws, symbol, other):\n    PRICES[symbol], other == 'x'"
+    found = words_of([("x.py", 2)], lambda _: text, {"symbol": "params"})
+    assert found.asked == {"params": {"symbol": None}}
+    assert (found.values, found.keys) == ({"symbol": ["ACME"]}, {})
 
 
 def test_what_a_function_names_is_read_too_and_nothing_else():
@@ -234,7 +312,15 @@ def test_models_make_messages():
     )
     model = next(one for one in found.models if "type" in one)
     inner = {"spot": {"x": 1}, "spots": [{"x": 1}], "kind": "on"}
-    plain = {"from": "alice", "type": "join", "room": "alice", "seats": 1, "only": "x", "tags": [], "when": "alice"}
+    plain = {
+        "from": "alice",
+        "type": "join",
+        "room": "alice",
+        "seats": 1,
+        "only": "x",
+        "tags": [],
+        "when": "2030-01-01T00:00:00",
+    }
     assert model == {**plain, **inner}
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI, WebSocket, WebSocketException
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
 from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocketDisconnect
 
 from tests.bugs import load
 from wsharness import simulate
@@ -226,3 +227,56 @@ def test_what_a_simulation_refuses_is_no_crash_of_the_app():
 async def visit(ws):
     await ws.connect("/ws")
     await ws.settle()
+
+
+def serve(handler):
+    return Starlette(routes=[WebSocketRoute("/ws", handler)])
+
+
+async def echoes_as_far_as_it_goes(websocket):
+    await websocket.accept()
+    while True:
+        text = await websocket.receive_text()
+        with contextlib.suppress(Exception):
+            await websocket.send_text(text)
+
+
+async def receives_after_the_end(websocket):
+    await websocket.accept()
+    await websocket.receive()
+    await websocket.receive()
+    await websocket.receive()
+
+
+async def say_and_leave(ws):
+    client = await ws.connect("/ws")
+    await client.send("hi")
+    await client.close()
+
+
+def test_who_finds_its_client_gone_after_a_send_that_was_swallowed_is_a_disconnect_not_handled():
+    assert codes(simulate(say_and_leave, serve(echoes_as_far_as_it_goes))) == ["WSH106"]
+    assert codes(simulate(say_and_leave, serve(receives_after_the_end))) == ["WSH101"]
+
+
+async def sends_to_who_has_gone(websocket):
+    await websocket.accept()
+    HERE.append(websocket)
+    await websocket.receive()
+    for one in HERE:
+        with contextlib.suppress(WebSocketDisconnect):
+            await one.send_text("bye")
+    await HERE[0].send_text("bye again")
+
+
+HERE = []
+
+
+async def both_leave(ws):
+    first, second = await ws.connect("/ws"), await ws.connect("/ws")
+    await first.close()
+    await second.close()
+
+
+def test_what_is_sent_to_another_who_has_gone_is_no_end_of_ones_own():
+    assert "WSH101" in codes(simulate(both_leave, serve(sends_to_who_has_gone)))

@@ -61,8 +61,9 @@ CODES: tuple[Check, ...] = (
     Check(
         "WSH106",
         "disconnect not handled",
-        "WebSocketDisconnect left the handler after its own client had gone. Servers log it as an error and nobody "
-        "is hurt; code after the receive loop does not run. Catch WebSocketDisconnect around the loop.",
+        "WebSocketDisconnect left the handler after its own client had gone, or Starlette's RuntimeError after an "
+        "earlier send had found it gone. Servers log it as an error and nobody is hurt; code after the receive loop "
+        "does not run. Catch WebSocketDisconnect around the loop, and RuntimeError where broadcasts swallow it.",
         "warning",
     ),
     Check(

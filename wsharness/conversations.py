@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 from typing import Any
+from urllib.parse import quote
 
 from wsharness.packing import pack, unpack
 from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses, reorderings
-from wsharness.phrases import Data
+from wsharness.phrases import Data, own
 from wsharness.scenario.entry import Entry, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
@@ -53,6 +54,8 @@ class Options:
     """What the app understands, as far as is known."""
     opening: tuple[Data, ...] = ()
     """What has to be said before `deep` is understood."""
+    own: bool = False
+    """Each client says it with a name of its own."""
     deep: tuple[Data, ...] = ()
     asked: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     """What the app looks for in a handshake: query, headers or cookies; the name; values it may know."""
@@ -114,7 +117,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
         yield from make.openings()
         yield from inside.leaving()
         yield from inside.idling()
-        yield from inside.payloads(SMOKE)
+        yield from inside.payloads(SMOKE, "bob")
         yield from inside.together(inside.meetings)
         yield from inside.random(options.runs // 2)
         yield from inside.together(inside.stalls)
@@ -196,8 +199,14 @@ class _Conversations:
         steps = []
         for name in names:
             steps.append(Step(client=name, verb=Verb.CONNECT))
-            steps += [replace(step, client=name) for step in self.options.hello]
+            steps += [self._says(step, name) for step in self.options.hello]
         return [*steps, _pause()]
+
+    def _says(self, step: Step, name: str) -> Step:
+        """The step as this client takes it."""
+        if self.options.own and step.verb in (Verb.SEND, Verb.SEND_BYTES):
+            return replace(step, client=name, value=own(step.value, NAMES.index(name) + 1))
+        return replace(step, client=name)
 
     def leaving(self) -> Iterator[Case]:
         """One client leaves in every way at every step."""
@@ -237,13 +246,16 @@ class _Conversations:
             said = [step for message in talk for step in (sending("alice", message), _pause())]
             yield self.case("opening", [*self.enter("alice"), *said, Step(client="alice", verb=Verb.CLOSE)])
 
-    def payloads(self, catalogue: Sequence[Payload]) -> Iterator[Case]:
-        """One client sends each of the catalogue's payloads and near misses, then something harmless."""
+    def payloads(self, catalogue: Sequence[Payload], *names: str) -> Iterator[Case]:
+        """One client sends each of the catalogue's payloads and near misses, then something harmless.
+
+        Those who are named are there too.
+        """
         known = self.options.messages
         near = [miss for message in known[:FEW] for miss in near_misses(message)]
         near += [miss for message in known[FEW:] for miss in islice(near_misses(message), MOST_MISSES)]
         for payload in (*catalogue, *near):
-            steps = [*self.enter("alice"), sending("alice", payload.data), _pause()]
+            steps = [*self.enter("alice", *names), sending("alice", payload.data), _pause()]
             steps += [sending("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE)]
             yield self.case("payloads", steps)
 
@@ -353,7 +365,7 @@ class _Conversations:
         others = [spec.merged({place: {name: None}}) for place in _GIVEN for name in getattr(spec, place)]
         others += [replace(spec, query=dict.fromkeys(spec.query, "x"))] if spec.query else []
         others += [
-            spec.merged({place: {name: value}})
+            self._with(spec, place, name, value)
             for place, name, values in self.options.asked
             for value in dict.fromkeys((*_ODD, *values))
         ]
@@ -364,6 +376,14 @@ class _Conversations:
             yield Case("stranger", replace(knows, clients={"alice": other}))
         for other in others:
             yield Case("stranger", replace(knows, clients={"alice": other}, steps=(*knows.steps, *said)))
+
+    def _with(self, spec: ClientSpec, place: str, name: str, value: str) -> ClientSpec:
+        """A client with another value of what is looked for in its handshake."""
+        if place != "params":
+            return spec.merged({place: {name: value}})
+        segment = quote(value or "x", safe="")
+        params = (*self.options.params, (name, segment))
+        return replace(spec, path=entry_of(replace(self.options, params=params)).client(self.route, 1).path)
 
 
 def _exchanged(message: Data) -> list[Data]:

@@ -587,7 +587,7 @@ class _Host:
 def _is_own_end(connection: "InProcessConnection | WireConnection", error: BaseException) -> bool:
     """Whether an exception only says that the connection's own client has gone."""
     whose = probes.disconnected_client(error)
-    if type(error).__name__ == "WebSocketDisconnect":
+    if type(error).__name__ == "WebSocketDisconnect" or probes.was_found_gone(error):
         return connection.left and whose in (None, connection.name)
     return type(error) is ClientDisconnected and whose == connection.name
 

@@ -215,6 +215,8 @@ def near_misses(message: Any) -> Iterator[Payload]:
         yield from _dropped_keys(decoded)
         yield from _value_misses(decoded)
         yield from _key_misses(decoded)
+    else:
+        yield from _line_misses(text)
     yield from _text_misses(text)
 
 
@@ -264,6 +266,7 @@ _SUBSTITUTES = (
     _Substitute("list", "[]", "is a list: unhashable, empty", _but("array")),
     _Substitute("boolean", "true", "is a boolean", _but("boolean")),
     _Substitute("negative", "-1", "is negative", ("number",)),
+    _Substitute("very-negative", "-1000000", "is no index, not from the end either", ("number",)),
     _Substitute("zero", "0", "is zero: false, and no divisor", ("number",)),
     _Substitute("large", "1000000", "is larger than any count or index", ("number",)),
     _Substitute("empty", '""', "is empty", ("string",)),
@@ -285,6 +288,9 @@ _SUBSTITUTES = (
     _Substitute("null-byte", '"\\u0000"', "holds a null character", ("string",)),
     _Substitute("private", '"__class__"', "is the name of an attribute", ("string",)),
     _Substitute("blank", '" \\n"', "is blank", ("string",)),
+    _Substitute("aware", '"2030-01-01T00:00:00+00:00"', "is a time with its offset from UTC", ("string",)),
+    _Substitute("naive", '"2030-01-01T00:00:00"', "is a time without its offset from UTC", ("string",)),
+    _Substitute("wide-characters", json.dumps("\u20ac" * 200, ensure_ascii=False), "is 600 bytes long", ("string",)),
     _Substitute("long", partial(json.dumps, "x" * 65_536), "is 64 KiB long", ("string",)),
 )
 
@@ -322,6 +328,35 @@ def _key_misses(message: Any) -> Iterator[Payload]:
         yield Payload("extra-key", _encode(extra), "has a key nobody knows", IGNORES)
         backwards = dict(reversed(message.items()))
         yield Payload("reversed-keys", _encode(backwards), "has its keys in the other order", TAKES)
+
+
+def _line_misses(text: str) -> Iterator[Payload]:
+    """A line of words with one left out or too many, or with another number."""
+    words = text.split(" ")
+    for place, word in enumerate(words):
+        before, after = words[:place], words[place + 1 :]
+        if len(words) > 1:
+            yield Payload(f"drop-word:{place}", " ".join([*before, *after]), f"lacks {word!r}", REFUSES)
+        if word.removeprefix("-").isdecimal():
+            for name, number, reason in _ODD_NUMBERS:
+                line = " ".join([*before, number, *after])
+                yield Payload(f"{name}:{place}", line, f"has a number that {reason}", REFUSES)
+    yield Payload("more-words", f"{text} no such words", "has words too many", REFUSES)
+    yield Payload("space-at-end", f"{text} ", "ends with a space", REFUSES)
+
+
+_ODD_NUMBERS = (
+    ("negative", "-1", "is negative"),
+    ("very-negative", "-1000000", "is no index, not from the end either"),
+    ("zero", "0", "is zero: false, and no divisor"),
+    ("large", "1000000", "is larger than any count or index"),
+    ("fraction", "0.5", "is no integer"),
+    ("superscript", "\u00b2", "is a digit that int() does not read"),
+    ("nan", "nan", "is not a number, yet float() reads it"),
+    ("infinity", "inf", "is infinite: int() of it overflows"),
+    ("digits", DIGITS, "Python refuses to read"),
+)
+"""Name, text, and why."""
 
 
 def _text_misses(text: str) -> Iterator[Payload]:

@@ -1,6 +1,7 @@
 """Messages that an app may understand, made of the words of its source or of its models."""
 
 import json
+import re
 import struct
 import typing
 from collections.abc import Iterator
@@ -12,7 +13,9 @@ from wsharness.vocabulary import DEEPEST, EXAMPLES, TYPES, Words
 
 Data: TypeAlias = str | bytes
 MOST = 48  # objects
-FEW = 24  # lines, frames
+FEW = 24  # frames
+MANY = 48  # lines
+LINES = 5  # forms of a line
 NAMES = ("alice", "bob", "carol", "dave")
 
 
@@ -22,7 +25,7 @@ def messages_of(words: Words) -> list[Data]:
     packed = (pack(form, one) for form in sorted(words.packings) for one in objects)
     found: list[Data] = [one for one in packed if one is not None]
     found += [json.dumps(one) for one in objects]
-    lines = list(islice(_lines(words), FEW))
+    lines = list(islice(_lines(words), MANY))
     found += [line.encode() if isinstance(line, str) else line for line in lines if words.binary]
     return list(dict.fromkeys([*found, *lines, *islice(_frames(words), FEW)]))
 
@@ -41,6 +44,8 @@ def _objects(words: Words) -> Iterator[dict[str, Any]]:
     keys = list(words.keys)
     values = {key: [one for one in words.values.get(key, ()) if not isinstance(one, bytes)] for key in keys}
     bases = [_base(words, other) for other in ("text", "number")] if keys else []
+    yield from words.calls
+    yield from ({**base, **call} for base in bases[:1] for call in words.calls)
     for base in bases:
         tagged = [{**base, key: value} for key in keys for value in values[key]]
         yield from (*tagged, base)
@@ -73,14 +78,16 @@ def _value(kind: str, number: int) -> Any:
 
 
 def _lines(words: Words) -> Iterator[Data]:
-    """Commands, alone and with an argument."""
-    for text in words.texts:
-        if isinstance(text, bytes):
-            yield from (text, text + b" alice")
-        elif text[-1:].isalnum():
-            yield from (text, f"{text} alice", f"{text}:alice", f"{text} 1")
-        else:
-            yield from (text, f"{text} alice", f"{text}alice", f"{text}1")
+    """Commands, alone, then with an argument, then with others."""
+    for number in range(LINES):
+        yield from (_line(text, number) for text in words.texts)
+
+
+def _line(text: Data, number: int) -> Data:
+    if isinstance(text, bytes):
+        return text + (b"", b" alice", b" 1", b" alice 1", b"1")[number]
+    glued = (":alice", " 1") if text[-1:].isalnum() else ("alice", "1")
+    return text + ("", " alice", *glued, " alice 1")[number]
 
 
 _TAILS = (b"", b"\x00", b"\x01" * 32, b"\x00" * 32)
@@ -111,6 +118,28 @@ def _packed(layout: str, kind: int) -> bytes | None:
 
 def _filled(value: Any) -> Any:
     return b"a" * len(value) if isinstance(value, bytes) else type(value)(1)
+
+
+# Names
+
+IDENTITY = ("name", "user", "nick", "player", "client", "id", "mail", "login", "handle", "who", "from", "sender")
+"""What keys are called that say who somebody is."""
+_NAME = re.compile(rf"\b({'|'.join(NAMES)})\b(?!.*\b({'|'.join(NAMES)})\b)", re.DOTALL)
+
+
+def own(message: Data, number: int) -> Data:
+    """What the client of that number, from 1, says in place of the first's: with a name of its own."""
+    if isinstance(message, bytes) or number == 1:
+        return message
+    try:
+        said = json.loads(message)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        return _NAME.sub(rf"\g<1>{number}", message)
+    named = [key for key, value in said.items() if value in NAMES]
+    who = [key for key in named if any(one in key.lower() for one in IDENTITY)] or named
+    return json.dumps({**said, **{key: f"{said[key]}{number}" for key in who}})
 
 
 # Models

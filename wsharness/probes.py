@@ -210,6 +210,23 @@ def disconnected_client(error: BaseException | None) -> str | None:
     return None
 
 
+def was_found_gone(error: BaseException) -> bool:
+    """Whether a handler used its own connection that an earlier send had found gone: Starlette's RuntimeError.
+
+    Where `receive` had told the handler, it went on nevertheless.
+    """
+    traceback, scopes = error.__traceback__, []
+    if not isinstance(error, RuntimeError) or traceback is None:
+        return False
+    while traceback.tb_next is not None:
+        scopes.append(traceback.tb_frame.f_locals.get("scope"))
+        traceback = traceback.tb_next
+    websocket = traceback.tb_frame.f_locals.get("self")
+    states = [getattr(getattr(websocket, f"{side}_state", None), "name", "") for side in ("application", "client")]
+    scope = getattr(websocket, "scope", None)
+    return states == ["DISCONNECTED", "CONNECTED"] and any(one is scope for one in scopes)
+
+
 def refused(error: BaseException | None) -> str:
     """What the simulation refused the app, where an exception comes of that."""
     for _ in range(_MAX_DEPTH):

@@ -16,7 +16,7 @@ from wsharness.attempts import BATCH, STEP_LIMIT
 from wsharness.conversations import SMALL_TALK, Case, Options, opened, talking
 from wsharness.events import Message
 from wsharness.outcomes import ever_accepted
-from wsharness.phrases import Data, messages_of
+from wsharness.phrases import Data, messages_of, own
 from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
 from wsharness.transcript import Direction, Fact
@@ -28,10 +28,11 @@ ROUNDS = 3
 MOST = 8  # messages that are chosen
 FEW_VALUES = 3  # of what is looked for in a handshake
 MOST_ENTRIES = 4  # ways to come in that are tried where nobody gets in
-GIVEN = ("query", "headers", "cookies")
+GIVEN = ("query", "headers", "cookies", "params")
+PLACES = {"query": "query", "header": "headers", "cookie": "cookies", "path": "params"}
 CHAPTERS = 4  # messages that may have to be said, each after the other, before the next is understood
 PAGE = 12  # messages that are said one after another, each by a client who came for it
-GENERIC = tuple(dict.fromkeys([*SMALL_TALK, "{}", '["type", 1, null]', "null"]))
+GENERIC = tuple(dict.fromkeys([*SMALL_TALK, "{}", '["type", 1, null]', "null", "7"]))
 """What is sent to any app, before anything is known of it."""
 
 
@@ -77,11 +78,15 @@ class _Scout:
             for key in [key for one in self.seen for key in one.missing]:
                 words.add_key(key)
             places = sorted(set[Place]().union(*(one.functions for one in self.seen)))
-            words = self.words = _merged(words, words_of(places, _source))
+            words = self.words = _merged(words, words_of(places, _source, self._declared()))
             answers = [text for one in self.seen for text in one.said if text.startswith("{")]
             for answer in answers:
                 self._take(answer)
             self.candidates = [*messages_of(words), *dict.fromkeys(answers)]
+
+    def _declared(self) -> dict[str, str]:
+        """What the route declares, and where it is given."""
+        return {name: PLACES[one.place] for name, one in self.route.params.items()}
 
     def _take(self, answer: str) -> None:
         """An id that the app gave is what it looks for later."""
@@ -94,14 +99,24 @@ class _Scout:
             if key in self.words.keys and len(known) < FEW_VALUES and type(value) in (str, int):
                 self.words.add_value(key, value)
 
+    def leads_further(self, than: "_Scout") -> bool:
+        """Whether clients that come so get in where others do not, or to more of the app."""
+        seen = list(_send_each(self.app, self.route, than.furthest() or SMALL_TALK, self.options))
+        accepted = any(one.accepted for one in seen)
+        if not any(one.accepted for one in than.seen):
+            return accepted
+        return accepted and bool(_lines(seen) - _lines(than.seen))
+
     def furthest(self) -> tuple[Data, ...]:
         """The messages that lead furthest; those given come first."""
         given = self.options.messages
         return (*given, *(text for text in _furthest(self.seen) if text not in given))[:MOST]
 
     def asked(self) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-        """What the app looks for in a handshake, with the texts that it compares it with."""
-        values = {name: [one for one in known if isinstance(one, str)] for name, known in self.words.values.items()}
+        """What the app looks for in a handshake, with what it compares it with."""
+        values = {
+            name: [str(one) for one in known if type(one) in (str, int)] for name, known in self.words.values.items()
+        }
         return tuple(
             (place, name, tuple(values.get(name, ())[:FEW_VALUES]))
             for place in GIVEN
@@ -110,7 +125,9 @@ class _Scout:
 
     def entries(self) -> Iterator[Options]:
         """The options with what may let clients in: a subprotocol, all that is looked for in a handshake."""
-        options, asked = self.options, self.asked()
+        options = self.options
+        known = {name for place in GIVEN for name, _ in getattr(options, place)}
+        asked = [one for one in self.asked() if one[1] not in known and (one[2] or one[0] != "params")]
         offers = [(), *([tuple(self.words.subprotocols)] if not options.subprotocols else [])]
         most = max((len(values) for _, _, values in asked), default=1)
         for offer, number in itertools.product(offers, range(max(1, most))):
@@ -122,30 +139,54 @@ class _Scout:
                 )
                 for given in GIVEN
             }
-            yield replace(options, subprotocols=offer or options.subprotocols, **more)
+            if offer or chosen:
+                yield replace(options, subprotocols=offer or options.subprotocols, **more)
 
-    def opened(self) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
-        """What has to be said first for others to be understood, and what is understood then."""
+    def opened(self) -> Options:
+        """The options with what has to be said first for others to be understood, and what is understood then.
+
+        Where one who says what another has said is not understood, each says it with a name of its own.
+        """
+        messages, named = self.furthest(), any(own(one, 2) != one for one in self.furthest())
+        opening, deep = self._opening(each=False)
+        each = named and not opening
+        if each:
+            opening, deep = self._opening(each=True)
+        return replace(
+            self.options,
+            messages=messages,
+            opening=opening,
+            deep=deep,
+            own=each,
+            asked=self.asked(),
+            subprotocols_known=tuple(self.words.subprotocols),
+        )
+
+    def _opening(self, *, each: bool) -> tuple[tuple[Data, ...], tuple[Data, ...]]:
         opening: tuple[Data, ...] = ()
         found: tuple[Data, ...] = ()
         known = _lines(self.seen)
         said = list(dict.fromkeys([*self.furthest(), *self.candidates]))
         pages = [tuple(said[start : start + PAGE]) for start in range(0, len(said), PAGE)]
         for _ in range(CHAPTERS):
-            tries = {one: list(self._after((*opening, one), pages)) for one in found or self.furthest()}
+            tries = {one: list(self._after((*opening, one), pages, each=each)) for one in found or self.furthest()}
             best = max(tries, key=lambda one: len(_lines(tries[one]) - known), default="")
             new = [page for page, one in zip(pages, tries.get(best, ()), strict=False) if one.lines - known]
             if not new:
                 break
             opening = (*opening, best)
-            seen = list(self._after(opening, list(dict.fromkeys([*self.furthest(), *itertools.chain(*new)]))))
+            seen = list(
+                self._after(opening, list(dict.fromkeys([*self.furthest(), *itertools.chain(*new)])), each=each)
+            )
             known |= _lines(seen)
             found = tuple(_furthest(seen))[:MOST]
         return opening, found
 
-    def _after(self, opening: tuple[Data, ...], messages: "Sequence[Data | tuple[Data, ...]]") -> Iterator[Sighting]:
+    def _after(
+        self, opening: tuple[Data, ...], messages: "Sequence[Data | tuple[Data, ...]]", *, each: bool
+    ) -> Iterator[Sighting]:
         """What messages lead to that are said after others."""
-        inside = opened(replace(self.options, opening=opening))
+        inside = opened(replace(self.options, opening=opening, own=each))
         return _send_each(self.app, self.route, messages, inside, batch=1)  # what has an id has the first again
 
 
@@ -192,7 +233,7 @@ def _furthest(seen: Sequence[Sighting]) -> Iterator[Data]:
 def _send_each(
     app: App, route: Route, messages: "Sequence[Data | tuple[Data, ...]]", options: Options, *, batch: int = BATCH
 ) -> Iterator[Sighting]:
-    """What came of each message, or of some said one after another, where it did not turn for ever."""
+    """What came of each message, or of some said one after another, until one makes the app turn for ever."""
 
     def job(index: int) -> Sighting:
         message = messages[index]
@@ -201,9 +242,10 @@ def _send_each(
 
     jobs = [(index,) for index in range(len(messages))]
     for _, found in run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_is_busy):
+        if not isinstance(found, Hung):
+            yield found if isinstance(found, Sighting) else Sighting()
         if isinstance(found, Hung) or (isinstance(found, Sighting) and found.busy):
-            return  # each costs a second, and has been found
-        yield found if isinstance(found, Sighting) else Sighting()
+            return  # each costs a second, and one is enough to find it
 
 
 def _is_busy(sighting: Sighting) -> bool:
@@ -258,21 +300,17 @@ def _tracing(sighting: Sighting) -> Iterator[None]:
 def with_messages(app: App, route: Route, options: Options) -> Options:
     """The options with what is worth saying to this route, and what only after something else has been said.
 
-    Where nobody gets in, with what lets somebody in as far as the source says.
+    Clients bring what the source looks for in a handshake where that leads further into the app.
     """
     found = _Scout(app, route, options)
     found.look()
-    entries = () if any(one.accepted for one in found.seen) else itertools.islice(found.entries(), MOST_ENTRIES)
-    for entry in entries:
+    for entry in itertools.islice(found.entries(), MOST_ENTRIES):
         other = _Scout(app, route, entry)
-        other.look()
-        if any(one.accepted for one in other.seen):
+        if other.leads_further(found):
+            other.look()
             found = other
             break
-    opening, deep = found.opened()
-    messages, asked = found.furthest(), found.asked()
-    known = tuple(found.words.subprotocols)
-    return replace(found.options, messages=messages, opening=opening, deep=deep, asked=asked, subprotocols_known=known)
+    return found.opened()
 
 
 def as_text(message: Any) -> str:

@@ -1,25 +1,51 @@
 """Which messages an app may understand, read from its source: the keys it looks for and what it compares them with."""
 
 import ast
+import datetime as dt
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, TypeAlias
 
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+from wsharness.sources import (
+    SEVERAL,
+    Function,
+    Source,
+    fields_of,
+    first_line,
+    index,
+    last_name,
+    members_of,
+    named_by,
+    names_in,
+    pairs,
+    parameters_of,
+    registered,
+    text_in,
+)
+
 _MESSAGES = (ast.Name, ast.Call, ast.Attribute, ast.Await)
-_SEVERAL = (ast.Tuple, ast.List, ast.Set)
 LOOKUPS = ("get", "pop", "setdefault")
 NUMBERS = ("int", "float", "abs", "round", "range", "min", "max")
 TEXT = "alice"
 TYPES = {"str": "text", "int": "number", "float": "number", "list": "array", "dict": "object", "bool": "boolean"}
 """Python's name → JSON's."""
 EXAMPLES: dict[str, Any] = {"number": 1, "boolean": True, "array": [], "object": {}, "text": TEXT}
+WRITTEN = {
+    "datetime": "2030-01-01T00:00:00",
+    "date": "2030-01-01",
+    "time": "12:00:00",
+    "UUID": "00000000-0000-4000-8000-000000000001",
+    "Decimal": "1.5",
+    "b64decode": "YWxpY2U=",
+    "urlsafe_b64decode": "YWxpY2U=",
+    "fromhex": "0a",
+    "unhexlify": "0a",
+    "ip_address": "127.0.0.1",
+}
+"""A type or a function that reads a text → what it reads."""
 ASGI_TYPES = ("websocket", "lifespan", "http")
 """What the types of ASGI events begin with: apps that read events themselves compare with them."""
-Flow: TypeAlias = dict[int, dict[str, str]]
-"""Function → parameter → the key whose value it is given."""
 PACKINGS = {"msgpack": "msgpack", "packb": "msgpack", "unpackb": "msgpack", "cbor2": "cbor2"}
 """Name → the module that makes bytes of JSON's values."""
 PLACES = {
@@ -27,14 +53,39 @@ PLACES = {
     "args": "query",
     "headers": "headers",
     "cookies": "cookies",
-    "path_params": "path",
+    "path_params": "params",
     "scope": "scope",
 }
 """Attributes that are no message, and what of a handshake they hold."""
+WHOLE = ""
+"""In place of a key: the whole message, or its first word."""
+RECEIVES = ("receive_text", "iter_text")
+SPLITS = ("split", "rsplit", "partition", "rpartition", "splitlines")
+OF_TEXT = ("strip", "removeprefix", "removesuffix", "replace")
+"""What makes a text of a text."""
 CASTS = ("str", "int", "float", "bool")
+SOME_TIME = dt.datetime(2030, 1, 1)  # noqa: DTZ001 (to be written down)
 LONGEST = 1024  # bytes of a layout
 DEEPEST = 3  # names that are followed from one to the next
 STRUCT = ("pack", "unpack", "pack_into", "unpack_from", "iter_unpack", "calcsize", "Struct")
+
+
+Call: TypeAlias = tuple[str | None, str, Function]
+"""The key that chooses a function, the value that does, the function."""
+
+
+@dataclass(slots=True)
+class Flow:
+    """What one reading tells the next."""
+
+    held: dict[int, dict[str, str]] = field(default_factory=dict)
+    """Function → parameter → the key whose value it is given."""
+    keys: frozenset[str] = frozenset()
+    """What is looked for: a variable of that name may hold its value."""
+    chosen: dict[int, Call] = field(default_factory=dict)
+    """Functions that a value chooses."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Parameters of the route, and where in a handshake they stand."""
 
 
 @dataclass(slots=True)
@@ -49,6 +100,8 @@ class Words:
     """What whole messages are compared with, or begin with."""
     models: list[dict[str, Any]] = field(default_factory=list)
     """An example of each annotated class, and of each pattern of an object."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """The value that chooses a function, with what the function takes."""
     inside: dict[str, set[str]] = field(default_factory=dict)
     """Key → the keys that are looked for in its value."""
     layouts: list[str] = field(default_factory=list)
@@ -65,6 +118,8 @@ class Words:
 
     def add_key(self, key: str, kind: str | None = None) -> None:
         """The source looks for a key, and uses its value as a JSON type."""
+        if key == WHOLE or any(map(str.isspace, key)):
+            return  # a sentence: what is said of a message, not what stands in it
         if kind is None or not any(key in names for names in self.asked.values()):
             self.keys.setdefault(key, set()).update([kind] if kind else [])
 
@@ -72,7 +127,7 @@ class Words:
         """The source compares a key's value, or it is not known whose, with a constant."""
         if isinstance(value, str) and value.startswith(ASGI_TYPES):
             return
-        if key is None:
+        if key is None or key == WHOLE:
             found: list[Any] = self.texts if isinstance(value, (str, bytes)) else self.numbers
             if value not in found:
                 found.append(value)
@@ -90,111 +145,54 @@ class Words:
             self.layouts.append(text)
 
 
-def words_of(places: Iterable[tuple[str, int]], read: Callable[[str], str]) -> Words:
-    """The words of functions, given as (file, first line), and of what they name; `read` gives a file's source."""
+def words_of(
+    places: Iterable[tuple[str, int]], read: Callable[[str], str], given: Mapping[str, str] | None = None
+) -> Words:
+    """The words of functions, given as (file, first line), and of what they name; `read` gives a file's source.
+
+    `given` has the parameters of a route: name → path, query, headers or cookies.
+    """
     places = list(places)
-    sources = {file: _index(read(file)) for file in dict.fromkeys(file for file, _ in places)}
+    sources = {file: index(read(file)) for file in dict.fromkeys(file for file, _ in places)}
     reached = _reached(places, sources)
-    flow: Flow = {}
-    _read(reached, sources, flow)  # says which parameters are given the value of which key
+    flow = Flow(given=given or {})
+    first = _read(reached, sources, flow)  # says which parameters are given the value of which key
+    flow.keys = frozenset(first.keys)
     return _read(reached, sources, flow)
 
 
-def _read(nodes: Iterable[ast.AST], sources: "dict[str, _Source]", flow: Flow) -> Words:
+def _read(nodes: Iterable[ast.AST], sources: dict[str, Source], flow: Flow) -> Words:
     words = Words()
     for node in nodes:
         _Reader(words, sources.values(), flow).visit(node)
     return words
 
 
-def _reached(places: Iterable[tuple[str, int]], sources: "dict[str, _Source]") -> list[ast.AST]:
-    """The functions of these places, and all that is named in them, and in what is named."""
+def _reached(places: Iterable[tuple[str, int]], sources: dict[str, Source]) -> list[ast.AST]:
+    """The functions of these places, those that are registered, all that is named in them, and in what is named."""
     waiting: list[ast.AST] = [
-        node for file, line in places for node in sources[file].functions if _first_line(node) == line
+        node for file, line in places for node in sources[file].functions if first_line(node) == line
     ]
+    waiting += [function for _, function in registered(sources.values())]
     found: dict[int, ast.AST] = {}
     while waiting:
         node = waiting.pop(0)
         if id(node) in found:
             continue
         found[id(node)] = node
-        for name in _names(node):
+        for name in names_in(node):
             for source in sources.values():
                 waiting += source.named.get(name, ())
+        for inner in ast.walk(node):
+            chosen = named_by(inner, sources.values())
+            waiting += chosen[1].values() if chosen is not None else ()
     return list(found.values())
-
-
-@dataclass(slots=True)
-class _Source:
-    functions: list[Function]
-    named: dict[str, list[ast.AST]]
-    """Functions, methods, classes and constants by name."""
-
-
-@lru_cache(maxsize=64)
-def _index(text: str) -> _Source:
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError):
-        return _Source([], {})
-    found = _Source([], {})
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            found.functions.append(node)
-            found.named.setdefault(node.name, []).append(node)
-        elif isinstance(node, ast.ClassDef) and (_fields(node) or _members(node)):
-            found.named.setdefault(node.name, []).append(node)
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
-            for name in _attributes(node):
-                found.named.setdefault(name, []).append(node)
-    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
-    for statement in [*tree.body, *(statement for one in classes for statement in one.body)]:
-        for name, assignment in _assigned(statement):
-            found.named.setdefault(name, []).append(assignment)
-    return found
-
-
-def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    """The names that a statement sets, each with an assignment of its own."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    for target in targets:
-        if isinstance(target, ast.Name):
-            yield target.id, node
-        for one, value in _pairs(target, getattr(node, "value", None)):
-            if isinstance(one, ast.Name) and one is not target:
-                yield one.id, ast.copy_location(ast.Assign([one], value), node)
-
-
-def _pairs(target: ast.expr, value: ast.expr | None) -> list[tuple[ast.expr, ast.expr]]:
-    """Which part of a value goes to which part of a target."""
-    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        return list(zip(target.elts, value.elts, strict=False))
-    return [(target, value)] if value is not None else []
-
-
-def _attributes(node: ast.Assign | ast.AnnAssign) -> Iterator[str]:
-    """The attributes that a statement sets to a table that is written out."""
-    for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-        if isinstance(target, ast.Attribute) and isinstance(node.value, (ast.Dict, *_SEVERAL)):
-            yield target.attr
-
-
-def _first_line(node: Function) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-
-
-def _names(node: ast.AST) -> Iterator[str]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Name):
-            yield inner.id
-        elif isinstance(inner, ast.Attribute):
-            yield inner.attr
 
 
 class _Reader(ast.NodeVisitor):
     """Reads one function: which of its variables hold the value of which key."""
 
-    def __init__(self, words: Words, sources: Iterable[_Source], flow: Flow) -> None:
+    def __init__(self, words: Words, sources: Iterable[Source], flow: Flow) -> None:
         self._words = words
         self._sources = list(sources)
         self._flow = flow
@@ -206,8 +204,13 @@ class _Reader(ast.NodeVisitor):
         return (node for source in self._sources for node in source.named.get(name or "", ()))
 
     def visit_FunctionDef(self, node: Function) -> None:
-        """Its parameters may hold values of keys."""
-        self._held |= self._flow.get(id(node), {})
+        """Its parameters may hold values of keys, or what stands in the handshake."""
+        for one in parameters_of(node):
+            place = self._flow.given.get(one.arg)
+            if place is not None:
+                self._words.asked.setdefault(place, {})[one.arg] = None
+                self._held[one.arg] = one.arg
+        self._held |= self._flow.held.get(id(node), {})
         self.generic_visit(node)
 
     visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815 (the name that ast asks for)
@@ -231,31 +234,33 @@ class _Reader(ast.NodeVisitor):
         """A value for each field that a class and those it is derived from declare."""
         found: dict[str, Any] = {}
         for base in node.bases:
-            for one in self._named(_last_name(base)):
+            for one in self._named(last_name(base)):
                 if isinstance(one, ast.ClassDef) and one is not node and depth < DEEPEST:
                     found |= self._example_of(one, depth + 1)
-        return found | {name: self._example(annotation, depth) for name, annotation in _fields(node)}
+        return found | {name: self._example(annotation, depth) for name, annotation in fields_of(node)}
 
     def _example(self, annotation: ast.AST, depth: int) -> Any:
         """A value of an annotated type: the first of a Literal, else one of the first type that is named."""
         for node in ast.walk(annotation):
-            if isinstance(node, ast.Subscript) and _last_name(node.value) == "Literal":
+            if isinstance(node, ast.Subscript) and last_name(node.value) == "Literal":
                 first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
                 return getattr(first, "value", TEXT)
-            if isinstance(node, ast.Subscript) and _last_name(node.value) in ("list", "List"):
+            if isinstance(node, ast.Subscript) and last_name(node.value) in ("list", "List"):
                 item = self._example(node.slice, depth)
                 return [item] if isinstance(item, dict) else []
             if isinstance(node, ast.Name) and node.id in TYPES:
                 return EXAMPLES[TYPES[node.id]]
-            for one in self._named(_last_name(node)) if depth < DEEPEST else ():
+            if (last_name(node) or "") in WRITTEN:
+                return WRITTEN[last_name(node) or ""]
+            for one in self._named(last_name(node)) if depth < DEEPEST else ():
                 if isinstance(one, ast.ClassDef):
-                    return next(iter(_members(one).values()), None) or self._example_of(one, depth + 1)
+                    return next(iter(members_of(one).values()), None) or self._example_of(one, depth + 1)
         return TEXT
 
     def visit_Assign(self, node: ast.Assign) -> None:
         """A variable may hold a key's value."""
         for target in node.targets:
-            for one, value in _pairs(target, node.value):
+            for one, value in pairs(target, node.value):
                 self._hold(one, value)
         self.generic_visit(node)
 
@@ -272,11 +277,20 @@ class _Reader(ast.NodeVisitor):
 
     def _hold(self, target: ast.AST, value: ast.AST) -> None:
         key = self._key(value)
+        if isinstance(target, SEVERAL) and key == WHOLE and target.elts:
+            target = target.elts[0]  # of what a text is split into
         if isinstance(target, ast.Name) and key is not None:
             self._held[target.id] = key
         call = value.value if isinstance(value, ast.Await) else None
-        if isinstance(target, ast.Name) and isinstance(call, ast.Call) and _last_name(call.func) == "receive":
+        if isinstance(target, ast.Name) and isinstance(call, ast.Call) and last_name(call.func) == "receive":
             self._events.add(target.id)
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        """Messages, one after another."""
+        self._hold(node.target, node.iter)
+        self.generic_visit(node)
+
+    visit_AsyncFor = visit_For  # noqa: N815 (the name that ast asks for)
 
     def visit_Name(self, node: ast.Name) -> None:
         """A library that packs JSON into bytes."""
@@ -297,13 +311,19 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         """`message.get("key")`, `table.get(value)`, `getattr(self, value)`, `int(value)`, `text.startswith("x")`."""
-        name = _last_name(node.func) or ""
+        name = last_name(node.func) or ""
         key = self._key(node)
         first = self._key(node.args[0]) if node.args else None
         if isinstance(node.func, ast.Attribute) and name in LOOKUPS:
             self._look_up(node.func.value, first)
+        read = self._written(node, name)
+        if read is not None:
+            self._words.add_value(first, read)
         if name in NUMBERS and first is not None:
             self._words.add_key(first, "number")
+        chosen = named_by(node, self._sources)
+        for value, function in chosen[1].items() if chosen is not None else ():
+            self._choose(self._key(chosen[0]) if chosen is not None else None, value, function)
         if name in ("startswith", "endswith") and isinstance(node.func, ast.Attribute) and node.args:
             self._compare(self._key(node.func.value), node.args[0])
         if name == "isinstance" and first is not None and len(node.args) > 1:
@@ -316,7 +336,39 @@ class _Reader(ast.NodeVisitor):
             if keyword.arg in ("subprotocol", "subprotocols"):
                 self._offer(keyword.value)
         self._call(node, name)
+        self._spread(node)
         self.generic_visit(node)
+
+    def _written(self, node: ast.Call, name: str) -> str | None:
+        """A text that a call reads: `datetime.fromisoformat(text)`, `UUID(text)`."""
+        if not node.args:
+            return None
+        if name == "fromisoformat" and isinstance(node.func, ast.Attribute):
+            return WRITTEN.get(last_name(node.func.value) or "")
+        if name == "strptime" and len(node.args) > 1:
+            layout = text_in(node.args[1])
+            return None if layout is None else SOME_TIME.strftime(layout)
+        return WRITTEN.get(name) if name not in ("datetime", "date", "time") else None
+
+    def _choose(self, key: str | None, value: str, function: Function) -> None:
+        """A function is chosen by a value of a key."""
+        self._words.add_value(key, value)
+        self._flow.chosen[id(function)] = (key, value, function)
+
+    def _spread(self, node: ast.Call) -> None:
+        """`handler(websocket, **data)`: what the functions take that may be called is looked for."""
+        spread = [(one.value, True) for one in node.keywords if one.arg is None]
+        spread += [(one.value, False) for one in node.args if isinstance(one, ast.Starred)]
+        first = sum(not isinstance(one, ast.Starred) for one in node.args)
+        for value, by_name in spread:
+            outer = self._key(value) or None
+            for key, chosen, function in list(self._flow.chosen.values()) if outer is not None or by_name else ():
+                taken = {one.arg: self._example(one.annotation or one, 0) for one in parameters_of(function)[first:]}
+                call = {key: chosen} if key else {}
+                inner: Any = taken if by_name else list(taken.values())
+                call |= taken if outer is None else {outer: inner}
+                if call not in self._words.calls:
+                    self._words.calls.append(call)
 
     def _offer(self, node: ast.AST) -> None:
         """Subprotocols that the app knows."""
@@ -325,7 +377,7 @@ class _Reader(ast.NodeVisitor):
 
     def _is_of(self, key: str, kinds: ast.AST) -> None:
         """A key's value is compared with types."""
-        for kind in kinds.elts if isinstance(kinds, _SEVERAL) else [kinds]:
+        for kind in kinds.elts if isinstance(kinds, SEVERAL) else [kinds]:
             self._words.add_key(key, TYPES.get(getattr(kind, "id", "")))
 
     def _call(self, node: ast.Call, name: str) -> None:
@@ -333,20 +385,20 @@ class _Reader(ast.NodeVisitor):
         for called in self._named(name):
             if isinstance(called, ast.ClassDef) and node.args:
                 key = self._key(node.args[0])
-                for value in _members(called).values() if key is not None else ():
+                for value in members_of(called).values() if key is not None else ():
                     self._words.add_value(key, value)
             elif isinstance(called, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 names = [argument.arg for argument in called.args.args]
                 given = [*zip(names[names[:1] in (["self"], ["cls"]) :], node.args, strict=False)]
                 given += [(one.arg, one.value) for one in node.keywords if one.arg is not None]
                 keys = {parameter: key for parameter, value in given if (key := self._key(value)) is not None}
-                self._flow.setdefault(id(called), {}).update(keys)
+                self._flow.held.setdefault(id(called), {}).update(keys)
 
     def visit_Compare(self, node: ast.Compare) -> None:
         """`value == "x"`, `value in ("x", "y")`, `"key" in message`, `0 <= value < 4`, `type(value) is int`."""
         sides = [node.left, *node.comparators]
         for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
-            if isinstance(left, ast.Call) and _last_name(left.func) == "type" and left.args:
+            if isinstance(left, ast.Call) and last_name(left.func) == "type" and left.args:
                 key = self._key(left.args[0])
                 if key is not None:
                     self._is_of(key, right)
@@ -354,7 +406,7 @@ class _Reader(ast.NodeVisitor):
                 self._contain(left, right)
             else:
                 for one, other in ((left, right), (right, left)):
-                    for item in one.elts if isinstance(one, _SEVERAL) else (one,):
+                    for item in one.elts if isinstance(one, SEVERAL) else (one,):
                         self._compare(self._key(item), other)
         self.generic_visit(node)
 
@@ -398,17 +450,19 @@ class _Reader(ast.NodeVisitor):
         elif isinstance(pattern, ast.MatchValue):
             yield next(self._constants(pattern.value), TEXT)
         elif isinstance(pattern, ast.MatchClass):
-            yield EXAMPLES[TYPES.get(_last_name(pattern.cls) or "", "text")]
+            yield EXAMPLES[TYPES.get(last_name(pattern.cls) or "", "text")]
         else:
             yield [] if isinstance(pattern, ast.MatchSequence) else TEXT
 
     def _contain(self, left: ast.AST, right: ast.AST) -> None:
         key = self._key(left)
-        if self._key(right) == "subprotocols" or _last_name(right) == "subprotocols":
+        if self._key(right) == "subprotocols" or last_name(right) == "subprotocols":
             self._offer(left)
         elif isinstance(left, ast.Constant) and isinstance(left.value, str):
             self._words.add_key(left.value)
-        elif isinstance(right, _SEVERAL):
+            if self._key(right) is not None:
+                self._compare(self._key(right), left)  # part of a text
+        elif isinstance(right, SEVERAL):
             self._compare(key, right)
         else:
             self._look_up(right, key)
@@ -423,7 +477,7 @@ class _Reader(ast.NodeVisitor):
         """The constants that an expression is, or may be: its own, those of a name, what a table holds."""
         if isinstance(node, ast.Constant) and type(node.value) in (str, bytes, int, float):
             yield node.value
-        elif isinstance(node, _SEVERAL):
+        elif isinstance(node, SEVERAL):
             for item in node.elts:
                 yield from self._constants(item, depth)
         elif isinstance(node, ast.Attribute) and node.attr == "value":
@@ -437,21 +491,30 @@ class _Reader(ast.NodeVisitor):
 
     def _values_of(self, name: ast.AST) -> Iterator[ast.AST]:
         """What is assigned to a name, as it is written."""
-        found = (getattr(one, "value", None) for one in self._named(_last_name(name)))
+        found = (getattr(one, "value", None) for one in self._named(last_name(name)))
         return (value for value in found if isinstance(value, ast.AST))
 
     def _look_up(self, table: ast.AST, key: str | None) -> None:
         """The keys of a table that is written out somewhere are values of the key it is looked up by."""
         if key is None:
             return
-        for node in self._named(_last_name(table)):
+        for node in self._named(last_name(table)):
             if isinstance(node, ast.ClassDef):
-                for name in _members(node):
+                for name in members_of(node):
                     self._words.add_value(key, name)
                 continue
             value = getattr(node, "value", None)
             for item in getattr(value, "keys", None) or getattr(value, "elts", None) or ():
                 self._compare(key, item)
+            if isinstance(value, ast.Dict) and not value.keys:
+                self._look_up_registered(key)
+
+    def _look_up_registered(self, key: str) -> None:
+        """A table that is filled by decorators."""
+        for name, function in registered(self._sources):
+            for text in self._constants(name):
+                if isinstance(text, str):
+                    self._choose(key, text, function)
 
     def _key(self, node: ast.AST | None) -> str | None:
         """Which key's value an expression is."""
@@ -462,9 +525,11 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.BoolOp):
             return next((key for one in node.values if (key := self._key(one)) is not None), None)
         if isinstance(node, ast.Name):
-            return self._held.get(node.id)
+            return self._held.get(node.id, node.id if node.id in self._flow.keys else None)
         if isinstance(node, ast.Subscript):
-            return self._key_in(node.value, _text(node.slice), within=isinstance(node.slice, ast.Slice))
+            first = getattr(node.slice, "value", None) == 0 and self._key(node.value) == WHOLE
+            within = first or isinstance(node.slice, ast.Slice)
+            return self._key_in(node.value, text_in(node.slice), within=within)
         return self._key_of_call(node) if isinstance(node, ast.Call) else None
 
     def _key_in(self, message: ast.AST, key: str | None, *, within: bool = False) -> str | None:
@@ -475,28 +540,38 @@ class _Reader(ast.NodeVisitor):
             self._words.binary = True
         if isinstance(message, ast.Name) and message.id in self._events:
             return None
-        place = PLACES.get(_last_name(message) or "")
+        place = PLACES.get(last_name(message) or "")
         if place is not None:
             self._words.asked.setdefault(place, {})[key] = None
             return key
         self._words.add_key(key)
         outer = self._key(message)
-        if outer is not None and outer != key:
+        if outer and outer != key:
             self._words.inside.setdefault(outer, set()).add(key)
         return key
 
     def _key_of_call(self, node: ast.Call) -> str | None:
         """`message.get("key")` and helpers such as `text_of(message, "key")`; `value.lower()` is still the value."""
+        name = last_name(node.func) or ""
+        if name in RECEIVES:
+            return WHOLE
         if isinstance(node.func, ast.Attribute):
-            if node.func.attr in LOOKUPS and node.args:
-                return self._key_in(node.func.value, _text(node.args[0]))
-            if node.func.attr.startswith("get_param") and node.args:
-                return self._key_in(ast.Name("query_params"), _text(node.args[0]))
-            return None if node.args else self._key(node.func.value)
-        if len(node.args) == 1 and _last_name(node.func) in CASTS:
+            return self._key_of_method(node, node.func)
+        if len(node.args) == 1 and name in CASTS:
             return self._key(node.args[0])
-        texts = [text for argument in node.args[1:] if (text := _text(argument)) is not None]
+        if name[:1].isupper():
+            return None  # a class, such as an exception's with what it says
+        texts = [text for argument in node.args[1:] if (text := text_in(argument)) is not None]
         return self._key_in(node.args[0], texts[0]) if texts and isinstance(node.args[0], _MESSAGES) else None
+
+    def _key_of_method(self, node: ast.Call, method: ast.Attribute) -> str | None:
+        if method.attr in SPLITS:
+            return WHOLE if self._key(method.value) == WHOLE else None
+        if method.attr in LOOKUPS and node.args:
+            return self._key_in(method.value, text_in(node.args[0]))
+        if method.attr.startswith("get_param") and node.args:
+            return self._key_in(ast.Name("query_params"), text_in(node.args[0]))
+        return None if node.args and method.attr not in OF_TEXT else self._key(method.value)
 
 
 def _table(node: ast.AST) -> ast.AST | None:
@@ -504,38 +579,3 @@ def _table(node: ast.AST) -> ast.AST | None:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LOOKUPS:
         return node.func.value
     return node.value if isinstance(node, ast.Subscript) else None
-
-
-def _last_name(node: ast.AST | None) -> str | None:
-    return getattr(node, "attr", getattr(node, "id", None))
-
-
-def _text(node: ast.AST) -> str | None:
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
-
-
-def _fields(node: ast.ClassDef) -> list[tuple[str, ast.AST]]:
-    """What a model, dataclass or typed dictionary declares."""
-    return [
-        (_alias(one.value) or one.target.id, one.annotation)
-        for one in node.body
-        if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
-    ]
-
-
-def _alias(value: ast.AST | None) -> str | None:
-    """The name that `Field(alias="name")` gives."""
-    keywords = value.keywords if isinstance(value, ast.Call) else []
-    return next((_text(one.value) for one in keywords if one.arg == "alias"), None)
-
-
-def _members(node: ast.ClassDef) -> dict[str, Any]:
-    """The constants that an enum lists."""
-    if not any("Enum" in (_last_name(base) or "") for base in node.bases):
-        return {}
-    return {
-        name: one.value.value
-        for one in node.body
-        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant)
-        for name, _ in _assigned(one)
-    }
