@@ -4,6 +4,7 @@ import logging
 
 import falcon.asgi
 import pytest
+import quart
 from fastapi import FastAPI, WebSocket, WebSocketException
 from starlette.applications import Starlette
 from starlette.endpoints import WebSocketEndpoint
@@ -14,6 +15,7 @@ from tests.bugs import load
 from wsharness import simulate
 from wsharness.errors import ConnectionLost, ConnectionRejected, ExpectationError, WebSocketError
 from wsharness.profiles import PROFILES
+from wsharness.scenario.loading import loads
 
 
 def run(app, *messages, path="/ws"):
@@ -280,3 +282,91 @@ async def both_leave(ws):
 
 def test_what_is_sent_to_another_who_has_gone_is_no_end_of_ones_own():
     assert "WSH101" in codes(simulate(both_leave, serve(sends_to_who_has_gone)))
+
+
+WORKERS = []
+
+
+async def gives_work(websocket):
+    await websocket.accept()
+    WORKERS.append(asyncio.create_task(fails()))
+    await websocket.receive()
+
+
+async def fails():
+    raise LookupError("no such job")
+
+
+async def leave(ws):
+    await (await ws.connect("/ws")).close()
+
+
+def test_a_task_that_failed_is_told_of_though_something_holds_it():
+    result = simulate(leave, serve(gives_work))
+    assert codes(result) == ["WSH110"] and "no such job" in result.failures[0].message
+
+
+def quart_printer(*, gives_back):
+    """One prints at a time; Quart cancels the handler of a client that leaves, also while it prints."""
+    app = quart.Quart("printer")
+    lock = asyncio.Lock()
+
+    @app.websocket("/ws")
+    async def prints():
+        while True:
+            await quart.websocket.receive()
+            await lock.acquire()
+            try:
+                await asyncio.sleep(1)
+                await quart.websocket.send("printed")
+            except BaseException:
+                if gives_back:
+                    lock.release()
+                raise
+            lock.release()
+
+    return app
+
+
+PRINTING = """
+wsharness: 1
+clients: {ann: {path: /ws}, bob: {path: /ws}}
+steps:
+  - ann: connect
+  - ann: {send: page}
+  - pause: 0.1s
+  - ann: drop
+  - bob: connect
+  - bob: {send: page}
+  - pause: 5s
+"""
+
+
+def test_a_lock_that_went_away_with_its_holder_is_a_deadlock_before_its_waiter_leaves():
+    [scenario] = loads(PRINTING)
+    result = simulate(scenario, quart_printer(gives_back=False))
+    assert codes(result) == ["WSH105"] and result.failures[0].client == "bob"
+    assert "no task is left to release" in result.failures[0].message
+    assert codes(simulate(scenario, quart_printer(gives_back=True))) == []
+
+
+def holds_a_lock_while_it_listens():
+    lock = asyncio.Lock()
+
+    async def draws(websocket):
+        await websocket.accept()
+        with contextlib.suppress(WebSocketDisconnect):
+            async with lock:
+                await websocket.receive_text()
+
+    return serve(draws)
+
+
+async def both_draw(ws):
+    await ws.connect("/ws")
+    await ws.connect("/ws")
+    await ws.settle()
+
+
+def test_a_lock_whose_holder_still_listens_is_no_deadlock():
+    assert codes(simulate(both_draw, holds_a_lock_while_it_listens())) == []

@@ -102,7 +102,8 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
             codes = found.confirm(case, outcome, [cases[index] for index in outcome.before])
             result.codes = tuple(sorted({*result.codes, *codes}))
         if outcome.grows and not _stays(outcome):
-            found.take(run_alone(app, many_comings(route, options), options), many_comings(route, options))
+            many = many_comings(route, options, case.kind)
+            found.take(run_alone(app, many, options), many)
         if lost >= LOST:
             break
     report.cases += results.values()

@@ -26,6 +26,7 @@ HOURS = 2 * 3600.0
 MOST_PAIRS = 6
 MANY_MESSAGES = 600
 FEW_VISITS, MANY_VISITS = 40, 1200
+TALKING = "comings with talk"
 SETTLE = 0.05  # virtual seconds between two steps that shall not race
 
 
@@ -123,6 +124,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
         yield from inside.together(inside.stalls)
     yield from make.together(make.stalls)
     yield make.comings(FEW_VISITS)
+    yield visiting(route, options).comings(FEW_VISITS, talks=True)
 
 
 def opened(options: Options) -> Options:
@@ -131,8 +133,15 @@ def opened(options: Options) -> Options:
     return replace(options, hello=hello, messages=options.deep, opening=(), deep=())
 
 
-def many_comings(route: Route, options: Options) -> Case:
-    """So many visits that what still grows has no limit."""
+def visiting(route: Route, options: Options) -> "_Conversations":
+    """Of who says what has to be said first."""
+    return _Conversations(route, opened(options) if options.opening else options)
+
+
+def many_comings(route: Route, options: Options, kind: str) -> Case:
+    """A case of this kind with so many visits that what still grows has no limit."""
+    if kind == TALKING:
+        return visiting(route, options).comings(MANY_VISITS, talks=True)
     return _Conversations(route, options).comings(MANY_VISITS)
 
 
@@ -301,12 +310,13 @@ class _Conversations:
             steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
             yield self.case("slow reader", steps)
 
-    def comings(self, count: int) -> Case:
+    def comings(self, count: int, *, talks: bool = False) -> Case:
         """One client comes and goes, again and again; then nothing for hours, and once more."""
         enter = self.enter("alice")
-        visit = [*enter, Step(client="alice", verb=Verb.CLOSE), _pause()]
+        said = [step for talk in self._talk_of for step in (sending("alice", talk), _pause())] if talks else []
+        visit = [*enter, *said, Step(client="alice", verb=Verb.CLOSE), _pause()]
         hours = Step(client=None, verb=Verb.PAUSE, value=HOURS)
-        return self.case("comings and goings", [*(visit * count), hours, *visit])
+        return self.case(TALKING if talks else "comings and goings", [*(visit * count), hours, *visit])
 
     def random(self, count: int) -> Iterator[Case]:
         """Random conversations of one to three clients, every second under a random schedule."""

@@ -105,6 +105,11 @@ class TaskList:
         """Those that are not done."""
         return [task for one in self._tasks if (task := one()) is not None and not task.done()]
 
+    def failed(self) -> "list[asyncio.Task[Any]]":
+        """Those that ended by an exception for which nobody has asked, in the order in which they began."""
+        held = [task for one in self._tasks if (task := one()) is not None]
+        return [task for task in held if getattr(task, "_log_traceback", False)]
+
 
 _STEP = "TaskStepMethWrapper"
 _STEP_NAMES = frozenset(("task_wakeup", "TaskWakeupMethWrapper", "__step", "__wakeup"))

@@ -345,6 +345,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """The tasks that are not done, in the order in which they were made."""
         return sorted(self.alive(), key=hash)
 
+    def is_at_rest(self) -> bool:
+        """Whether nothing can run before time passes, but for the caller."""
+        return not self._ready
+
+    def failed(self) -> list[asyncio.Task[Any]]:
+        """Tasks that ended by an exception for which nobody has asked."""
+        return self._tasks.failed()
+
     def alive(self) -> Iterable[asyncio.Task[Any]]:
         """The tasks that are not done, in no order."""
         return self._tasks.alive() if self.get_task_factory() is None else asyncio.all_tasks(self)

@@ -291,6 +291,19 @@ def stuck_fact(coroutine: Any, *, hopeless: bool) -> Fact:
     return Fact("handler stuck", f"awaiting {_waits_for(every)}", stack, {"deadlock": deadlock})
 
 
+LOCKS = ("Lock.acquire", "Semaphore.acquire")
+
+
+def lost_locks(tasks: "Iterable[asyncio.Task[Any]]") -> "Iterator[tuple[asyncio.Task[Any], Fact]]":
+    """Waits for a lock that is taken though no task is left that may give it back; the loop is at rest."""
+    stacks = {task: list(_suspended(task.get_coro())) for task in tasks}
+    users = {task: stack for task, stack in stacks.items() if any(frame.user for frame in without_own(stack))}
+    waits = {task: stack for task, stack in users.items() if stack[-1].file in _WAITS and stack[-1].function in LOCKS}
+    for task, stack in waits.items() if len(waits) == len(users) else ():
+        message = f"awaiting {_waits_for(stack)}, which no other handler and no task is left to release"
+        yield task, Fact("handler stuck", message, without_own(stack), {"deadlock": True})
+
+
 def _waits_for(every: list[Frame]) -> str:
     """The innermost call that is awaited: of the harness's own only the app's receive and send."""
     for frame in every:

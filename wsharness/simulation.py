@@ -27,6 +27,7 @@ from wsharness.watchdog import own_work
 Drive: TypeAlias = Callable[[Harness], Awaitable[Any]]
 GRACE = 60.0  # virtual seconds a handler gets to end after its client left: they cost nothing
 MOST_KEPT = 8  # connections that are told of: what holds one is found by a look at every object
+NEVER_RETRIEVED = "exception was never retrieved"
 LAST_TURNS = 10  # of the loop, in which timers of the harness let go of what has ended
 
 
@@ -169,6 +170,7 @@ class _World:
         finally:
             if self._loop.outcome is None:  # else what happens from here on is not the app's doing
                 await harness.finish()
+                self._look_at_tasks()
                 await self._look_at_memory()
 
     @property
@@ -200,6 +202,7 @@ class _World:
 
         await play(scenario, self.harness, before)
         self._look_at_state()
+        self._look_at_locks()
         if growth is not None:
             with own_work(self._loop):
                 growth.end()
@@ -210,6 +213,23 @@ class _World:
             if name not in self._broken:
                 self._broken.add(name)
                 self.harness.note("", Fact("invariant broken", message, data={"name": name}))
+
+    def _look_at_locks(self) -> None:
+        """Before the clients leave, which some frameworks take as a reason to cancel a handler that waits for ever."""
+        if self._loop.app_timers() == 0 and self._loop.is_at_rest():
+            for task, fact in probes.lost_locks(self._loop.alive()):
+                self.harness.note(self._served_by(task), fact)
+
+    def _served_by(self, task: "asyncio.Task[Any]") -> str:
+        """Whose connection a task serves, as far as that shows: a framework may have made it for the handler."""
+        here = [client.connection.name for client in self.harness.clients if client.state == "connected"]
+        return next((name for name in here if task.get_name() == f"app {name}"), here[-1] if here else "")
+
+    def _look_at_tasks(self) -> None:
+        """A task that failed and that something holds is never collected: asyncio would not tell of it."""
+        for task in self._loop.failed():
+            context = {"message": NEVER_RETRIEVED, "exception": task.exception(), "future": task}
+            note_loop_error(self.harness, context)
 
     async def _look_at_memory(self) -> None:
         if not self._memory:
@@ -256,7 +276,7 @@ def _is_the_apps(error: BaseException, context: dict[str, Any]) -> bool:
         return any(frame.user for frame in probes.stack_of_error(error))
     if getattr(context.get("future"), "dismissed", False):  # it may have ended as it should, by its client's leaving
         return any(frame.user for frame in probes.stack_of_error(error)[-1:])
-    return bool(message.endswith("exception was never retrieved"))
+    return bool(message.endswith(NEVER_RETRIEVED))
 
 
 def note_loop_error(harness: Harness, context: dict[str, Any]) -> None:

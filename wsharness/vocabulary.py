@@ -218,7 +218,7 @@ class _Reader(ast.NodeVisitor):
     def visit_Dict(self, node: ast.Dict) -> None:
         """An ASGI event may choose a subprotocol."""
         for key, value in zip(node.keys, node.values, strict=True):
-            if key is not None and _text(key) == "subprotocol":
+            if key is not None and text_in(key) == "subprotocol":
                 self._offer(value)
         self.generic_visit(node)
 
@@ -316,14 +316,8 @@ class _Reader(ast.NodeVisitor):
         first = self._key(node.args[0]) if node.args else None
         if isinstance(node.func, ast.Attribute) and name in LOOKUPS:
             self._look_up(node.func.value, first)
-        read = self._written(node, name)
-        if read is not None:
-            self._words.add_value(first, read)
         if name in NUMBERS and first is not None:
             self._words.add_key(first, "number")
-        chosen = named_by(node, self._sources)
-        for value, function in chosen[1].items() if chosen is not None else ():
-            self._choose(self._key(chosen[0]) if chosen is not None else None, value, function)
         if name in ("startswith", "endswith") and isinstance(node.func, ast.Attribute) and node.args:
             self._compare(self._key(node.func.value), node.args[0])
         if name == "isinstance" and first is not None and len(node.args) > 1:
@@ -335,7 +329,10 @@ class _Reader(ast.NodeVisitor):
         for keyword in node.keywords if name == "accept" else ():
             if keyword.arg in ("subprotocol", "subprotocols"):
                 self._offer(keyword.value)
+        if (read := self._written(node, name)) is not None:
+            self._words.add_value(first, read)
         self._call(node, name)
+        self._choose_among(node)
         self._spread(node)
         self.generic_visit(node)
 
@@ -349,6 +346,14 @@ class _Reader(ast.NodeVisitor):
             layout = text_in(node.args[1])
             return None if layout is None else SOME_TIME.strftime(layout)
         return WRITTEN.get(name) if name not in ("datetime", "date", "time") else None
+
+    def _choose_among(self, node: ast.Call) -> None:
+        """`getattr(self, "on_" + kind)`: methods that are chosen by their names."""
+        chosen = named_by(node, self._sources)
+        if chosen is not None:
+            key = self._key(chosen[0])
+            for value, function in chosen[1].items():
+                self._choose(key, value, function)
 
     def _choose(self, key: str | None, value: str, function: Function) -> None:
         """A function is chosen by a value of a key."""
