@@ -7,13 +7,14 @@ from tests.bugs import load
 from wsharness import checks, simulate
 from wsharness.checks import CHECKS, apply_severity, get_check
 from wsharness.errors import UsageError
-from wsharness.events import Accepted, Message, Rejected
+from wsharness.events import Accepted, Closed, Message, Rejected
 from wsharness.scenario.model import ClientSpec, Scenario, Step, Verb
 from wsharness.transcript import (
     Connect,
     Direction,
     Fact,
     Frame,
+    Leave,
     Reading,
     Record,
     Transcript,
@@ -250,3 +251,29 @@ def test_an_invariant_is_looked_at_after_every_step(own, name):
     broken = simulate(scenario, bug.broken())
     assert [failure.code for failure in broken.failures] == ["it_adds_up"]
     assert simulate(scenario, bug.correct()).failures == []
+
+
+def visits(*answers, before_the_last=7200.0, last="/ws"):
+    """One client comes again and again, and leaves unless it is sent away."""
+    for number, answer in enumerate(answers):
+        is_last = number == len(answers) - 1
+        time = number + (before_the_last if is_last else 0.0)
+        name = f"alice#{number}"
+        yield Record(time, name, Direction.CLIENT, Connect(last if is_last else "/ws"))
+        if isinstance(answer, Closed):
+            yield Record(time, name, Direction.SERVER, Accepted())
+        yield Record(time, name, Direction.SERVER, answer)
+        if isinstance(answer, Accepted):
+            yield Record(time, name, Direction.CLIENT, Leave())
+            yield Record(time, name, Direction.SERVER, Closed())
+
+
+def test_turned_away_though_nobody_is_there():
+    here, away, full = Accepted(), Rejected(403), Closed(1013)
+    assert codes(*visits(here, here, away, away)) == ["WSH114"]
+    assert codes(*visits(here, here, full)) == ["WSH114"]
+    assert codes(*visits(here, here, here)) == []
+    assert codes(*visits(here, away, away)) == []  # a ticket that is good for once
+    assert codes(*visits(here, here, away, before_the_last=60.0)) == []  # a limit of visits in a time
+    assert codes(*visits(here, here, away, last="/other")) == []
+    assert codes(*visits(full, full, full)) == []

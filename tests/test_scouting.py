@@ -1,5 +1,6 @@
 import json
 
+import litestar
 import pytest
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
@@ -156,6 +157,17 @@ async def turns_for_ever(websocket):
 def test_what_makes_an_app_turn_for_ever_is_said():
     app = Starlette(routes=[WebSocketRoute("/ws", turns_for_ever)])
     assert "spin" in scout(app, ROUTE, OPTIONS)
+
+
+@litestar.websocket_listener("/ws", sync_to_thread=True)
+def in_a_thread(data: str) -> str:
+    if data.startswith("lamp "):
+        return "light"
+    return "dark"
+
+
+def test_what_runs_in_a_thread_is_seen_too():
+    assert any(one.startswith("lamp ") for one in scout(litestar.Litestar([in_a_thread]), ROUTE, OPTIONS))
 
 
 async def quotes(websocket):

@@ -114,17 +114,22 @@ def test_what_is_looked_for(body, keys, values):
 def test_patterns_of_match():
     found = words(
         """
-        def handler(message):
+        async def handler(message, ws):
             match message["op"]:
                 case "add" | "del": pass
             match message:
                 case {"type": "join", "room": room}: pass
-                case [1, 2]: pass
+                case ["leave", str(room), *_]: pass
+            match message.split():
+                case ["quit"]: pass
+            match (await ws.receive_text()).split():
+                case ["part", room]: pass
         """
     )
     assert set(found.keys) == {"op", "type", "room"}
     assert found.values == {"op": ["add", "del"], "type": ["join"]}
-    assert found.models == [{"type": "join", "room": "alice"}]
+    assert found.models == [{"type": "join", "room": "alice"}, ["leave", "alice"], ["quit"]]
+    assert "part alice" in found.texts
 
 
 def test_a_pattern_is_a_message_with_what_stands_inside():

@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 
 from wsharness.codes import CODES, Check
 from wsharness.errors import UsageError
-from wsharness.events import Accepted, Message, Rejected
+from wsharness.events import Accepted, Closed, Lost, Message, Rejected
 from wsharness.profiles import PROFILES
 from wsharness.results import Failure, distinct
-from wsharness.transcript import Connect, Direction, Fact, Reading, Record, Stack, Transcript
+from wsharness.transcript import Connect, Direction, Dropped, Fact, Leave, Reading, Record, Stack, Transcript
 
 CheckFunction: TypeAlias = Callable[[Transcript], Iterator[Failure]]
 
@@ -173,6 +173,42 @@ def growing_state(transcript: Transcript) -> Iterator[Failure]:
         if fact.data["connections"] >= MANY_CONNECTIONS:
             message = f"{fact.data['length']} entries after {fact.data['connections']} connections: {fact.message}"
             yield _failure("WSH111", message, record, index, fact.stack, kind=str(fact.data["holder"]))
+
+
+HOUR = 3600.0
+"""Virtual seconds without anybody, after which a limit of visits in a time is over."""
+
+
+@_where_there_is(Connect)
+def turned_away(transcript: Transcript) -> Iterator[Failure]:
+    """WSH114: the last visit of many alike ended at once, after a long time in which nobody was there."""
+    if transcript.end < HOUR:
+        return
+    visits = [index for index, record in enumerate(transcript) if type(record.event) is Connect]
+    last = visits[-1] if len(visits) > 2 else 0  # noqa: PLR2004 (who is let in once may have had a ticket)
+    if not last or transcript[last].time - transcript[last - 1].time < HOUR:
+        return
+    alike = [index for index in visits if transcript[index].event == transcript[last].event]
+    ends = {transcript[index].client: _sent_away(transcript, index) for index in alike}
+    how = ends.pop(transcript[last].client)
+    let_in = sum(not one for one in ends.values())
+    if how and let_in > 1:
+        message = f"{how}, hours after everybody has left, though let in {let_in} times before"
+        yield _failure("WSH114", message, transcript[last], len(transcript) - 1, ())
+
+
+def _sent_away(transcript: Transcript, connect: int) -> str:
+    """How the server ended a visit before its client did; empty if it did not."""
+    for record in transcript[connect:]:
+        if record.client != transcript[connect].client:
+            continue
+        if isinstance(record.event, Rejected):
+            return f"rejected with HTTP {record.event.status}"
+        if isinstance(record.event, (Closed, Lost)):
+            return f"closed with {record.event.code}"
+        if isinstance(record.event, (Leave, Dropped)):
+            break
+    return ""
 
 
 LONG = 30.0

@@ -116,6 +116,13 @@ CODES: tuple[Check, ...] = (
         "can do it again. Close the connection instead, and leave ending to whoever runs the server.",
     ),
     Check(
+        "WSH114",
+        "turned away though nobody is there",
+        "A client that was let in before is rejected, or sent away, hours after everybody has left: what a connection "
+        "takes, such as a place of a limited number or a name, is not given back when it ends in an unusual way. In "
+        "the end nobody gets in. Give it back in a finally clause.",
+    ),
+    Check(
         "WSH201",
         "ASGI event malformed or out of order",
         "The app sent an event that the ASGI specification does not allow, or not then: a websocket.send with "

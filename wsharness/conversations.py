@@ -22,11 +22,13 @@ MOST_MISSES = 60  # of a message, where many messages are known
 FEW = 3  # messages of those that are known, for what is tried with each
 STALL = 61.803  # virtual seconds without reading; no whole number, so that nothing else happens at its end
 IDLE = (STALL, 1000.618)  # virtual seconds without a message: beyond what is usual before an idle client is sent away
+SOON = 6.18  # virtual seconds: longer than what is put off for a moment, such as saving
 HOURS = 2 * 3600.0
 MOST_PAIRS = 6
 MANY_MESSAGES = 600
 FEW_VISITS, MANY_VISITS = 40, 1200
-TALKING = "comings with talk"
+COMINGS, TALKING, ABRUPT = "comings and goings", "comings with talk", "comings cut short"
+"""Who comes and leaves, says something in between, or leaves in the middle of it."""
 SETTLE = 0.05  # virtual seconds between two steps that shall not race
 
 
@@ -124,7 +126,8 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
         yield from inside.together(inside.stalls)
     yield from make.together(make.stalls)
     yield make.comings(FEW_VISITS)
-    yield visiting(route, options).comings(FEW_VISITS, talks=True)
+    yield visiting(route, options).comings(FEW_VISITS, TALKING)
+    yield visiting(route, options).comings(FEW_VISITS, ABRUPT)
 
 
 def opened(options: Options) -> Options:
@@ -140,9 +143,8 @@ def visiting(route: Route, options: Options) -> "_Conversations":
 
 def many_comings(route: Route, options: Options, kind: str) -> Case:
     """A case of this kind with so many visits that what still grows has no limit."""
-    if kind == TALKING:
-        return visiting(route, options).comings(MANY_VISITS, talks=True)
-    return _Conversations(route, options).comings(MANY_VISITS)
+    make = _Conversations(route, options) if kind == COMINGS else visiting(route, options)
+    return make.comings(MANY_VISITS, kind)
 
 
 def talking(route: Route, messages: Sequence[Data], options: Options) -> Case:
@@ -263,9 +265,10 @@ class _Conversations:
         known = self.options.messages
         near = [miss for message in known[:FEW] for miss in near_misses(message)]
         near += [miss for message in known[FEW:] for miss in islice(near_misses(message), MOST_MISSES)]
-        for payload in (*catalogue, *near):
+        soon = Step(client=None, verb=Verb.PAUSE, value=SOON)
+        for wait, payload in (*((_pause(), one) for one in catalogue), *((soon, one) for one in near)):
             steps = [*self.enter("alice", *names), sending("alice", payload.data), _pause()]
-            steps += [sending("alice", self._talk_of[0]), _pause(), Step(client="alice", verb=Verb.CLOSE)]
+            steps += [sending("alice", self._talk_of[0]), wait, Step(client="alice", verb=Verb.CLOSE)]
             yield self.case("payloads", steps)
 
     def together(self, make: Callable[[], Iterator[Case]]) -> Iterator[Case]:
@@ -310,13 +313,19 @@ class _Conversations:
             steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
             yield self.case("slow reader", steps)
 
-    def comings(self, count: int, *, talks: bool = False) -> Case:
+    def comings(self, count: int, kind: str = COMINGS) -> Case:
         """One client comes and goes, again and again; then nothing for hours, and once more."""
-        enter = self.enter("alice")
-        said = [step for talk in self._talk_of for step in (sending("alice", talk), _pause())] if talks else []
-        visit = [*enter, *said, Step(client="alice", verb=Verb.CLOSE), _pause()]
-        hours = Step(client=None, verb=Verb.PAUSE, value=HOURS)
-        return self.case(TALKING if talks else "comings and goings", [*(visit * count), hours, *visit])
+        enter, close = self.enter("alice"), Step(client="alice", verb=Verb.CLOSE)
+        said = [sending("alice", talk) for talk in self._talk_of]
+        visit = [*enter, close, _pause()]
+        visits = visit * count
+        if kind == TALKING:
+            visits = [*enter, *(step for one in said for step in (one, _pause())), close, _pause()] * count
+        elif kind == ABRUPT:
+            drop = Step(client="alice", verb=Verb.DROP)
+            ways = [[*enter[:-1], drop], [*enter, *said, drop], [*enter, *said[:1], close]]
+            visits = [*visit * 2, *(step for number in range(count - 2) for step in (*ways[number % 3], _pause()))]
+        return self.case(kind, [*visits, Step(client=None, verb=Verb.PAUSE, value=HOURS), *visit])
 
     def random(self, count: int) -> Iterator[Case]:
         """Random conversations of one to three clients, every second under a random schedule."""

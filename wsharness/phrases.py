@@ -30,7 +30,7 @@ def messages_of(words: Words) -> list[Data]:
     return list(dict.fromkeys([*found, *lines, *islice(_frames(words), FEW)]))
 
 
-def _distinct(objects: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _distinct(objects: list[Any]) -> Iterator[Any]:
     known: set[str] = set()
     for one in objects:
         text = json.dumps(one, default=repr)

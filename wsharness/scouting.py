@@ -3,6 +3,7 @@
 import itertools
 import json
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -289,12 +290,14 @@ def _tracing(sighting: Sighting) -> Iterator[None]:
             sighting.lines.add((file, frame.f_lineno))
         return trace
 
-    before = sys.gettrace()
+    before, in_threads = sys.gettrace(), threading.gettrace()
     sys.settrace(trace)
+    threading.settrace(trace)  # frameworks run handlers that are no coroutines there
     try:
         yield
     finally:
         sys.settrace(before)
+        threading.settrace(in_threads)
 
 
 def with_messages(app: App, route: Route, options: Options) -> Options:

@@ -98,8 +98,8 @@ class Words:
     """Key → what its value is compared with or looked up in."""
     texts: list[str | bytes] = field(default_factory=list)
     """What whole messages are compared with, or begin with."""
-    models: list[dict[str, Any]] = field(default_factory=list)
-    """An example of each annotated class, and of each pattern of an object."""
+    models: list[Any] = field(default_factory=list)
+    """An example of each annotated class, and of each pattern of an object or an array."""
     calls: list[dict[str, Any]] = field(default_factory=list)
     """The value that chooses a function, with what the function takes."""
     inside: dict[str, set[str]] = field(default_factory=dict)
@@ -426,9 +426,15 @@ class _Reader(ast.NodeVisitor):
                     self._key_of_pattern(name, pattern)
         for case in node.cases:
             for example in self._examples_of_pattern(case.pattern):
-                if isinstance(example, dict) and example and example not in self._words.models:
-                    self._words.models.append(example)
+                self._take_example(example, key)
         self.generic_visit(node)
+
+    def _take_example(self, example: Any, key: str | None) -> None:
+        """An object or an array that is a message, or the words of a line."""
+        if key == WHOLE and isinstance(example, list):
+            self._words.add_value(key, " ".join(map(str, example)))
+        elif isinstance(example, (dict, list)) and example and example not in self._words.models:
+            self._words.models.append(example)
 
     def _key_of_pattern(self, name: ast.AST, pattern: ast.AST) -> None:
         if isinstance(name, ast.Constant) and isinstance(name.value, str):
@@ -456,8 +462,12 @@ class _Reader(ast.NodeVisitor):
             yield next(self._constants(pattern.value), TEXT)
         elif isinstance(pattern, ast.MatchClass):
             yield EXAMPLES[TYPES.get(last_name(pattern.cls) or "", "text")]
+        elif isinstance(pattern, ast.MatchSequence):
+            yield [
+                next(self._examples_of_pattern(one)) for one in pattern.patterns if not isinstance(one, ast.MatchStar)
+            ]
         else:
-            yield [] if isinstance(pattern, ast.MatchSequence) else TEXT
+            yield TEXT
 
     def _contain(self, left: ast.AST, right: ast.AST) -> None:
         key = self._key(left)
