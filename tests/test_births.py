@@ -1,6 +1,10 @@
 import asyncio
+import functools
+import warnings
 
-from wsharness import Harness, births
+import pytest
+
+from wsharness import Harness, births, simulate
 
 
 async def forever():
@@ -73,3 +77,93 @@ def test_only_the_users_own_code_is_a_birthplace():
     loop.run_until_complete(task)
     forget()
     loop.close()
+
+
+class Consumer:
+    """Keeps its connection, as consumers of frameworks do."""
+
+    def __init__(self, send):
+        self.send = send
+
+    async def work(self):
+        await forever()
+
+
+async def works_for(send, *more, **named):
+    await forever()
+
+
+async def took(members):
+    for one in members:
+        assert one
+        await forever()
+
+
+def within(send):
+    async def inner():
+        await forever()
+        await send({})
+
+    return inner()
+
+
+OWN = {
+    "its object has the connection": lambda send: Consumer(send).work(),
+    "an argument": lambda send: works_for(send),
+    "one of several": lambda send: works_for(None, None, send),
+    "a keyword": lambda send: works_for(None, there=send),
+    "a coroutine within": lambda send: works_for(works_for(Consumer(send))),
+    "a partial": lambda send: works_for(functools.partial(works_for, by=send)),
+    "a variable around it": within,
+}
+OTHERS = {
+    "nothing": lambda _: forever(),
+    "taken from a list": lambda send: took([send]),
+    "among many": lambda send: works_for({"members": [send]}),
+}
+
+
+@pytest.mark.parametrize("given", OWN | OTHERS)
+@pytest.mark.parametrize("simulated", [False, True])
+def test_one_task_of_one_connection_is_told_where_it_works_for_it(given, simulated):
+    kept = []
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        kept.append(asyncio.get_running_loop().create_task((OWN | OTHERS)[given](send)))
+        await receive()
+
+    async def once(ws):
+        await ws.connect("/")
+
+    async def really():
+        async with Harness(app, lifespan="off") as ws:
+            await once(ws)
+        for task in kept:
+            task.cancel()
+        return ws.result()
+
+    with warnings.catch_warnings(action="ignore"):  # some are given coroutines that nobody awaits
+        result = simulate(once, app, lifespan="off") if simulated else asyncio.run(really())
+        kept.clear()
+    found = [failure for failure in result.failures if failure.code == "WSH104"]
+    line = app.__code__.co_firstlineno + 3
+    assert [f"created at tests/test_births.py:{line} in " in failure.message for failure in found] == [True] * (
+        given in OWN
+    )
+
+
+async def test_a_task_that_is_about_to_end_gets_a_moment():
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await receive()
+        scope["task"] = asyncio.create_task(says_goodbye(send))
+
+    async def says_goodbye(send):
+        await asyncio.sleep(births.MOMENT / 20)
+
+    async with Harness(app, lifespan="off") as ws:
+        await ws.connect("/")
+    assert list(ws.transcript.facts("task leaked")) == []

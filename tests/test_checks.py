@@ -81,6 +81,30 @@ def test_a_task_for_each_connection_is_a_leak_and_one_for_all_is_not():
     assert codes(accepted("alice"), leaks[0]) == []
 
 
+def leaked(connection, **data):
+    return fact("task leaked", coroutine="pump", client="", connection=connection, **data)
+
+
+def connects(connection, path):
+    return Record(0.0, connection, Direction.CLIENT, Connect(path))
+
+
+def test_a_task_that_works_for_one_connection_is_a_leak():
+    records = accepted("alice"), accepted("bob"), leaked("alice", own=True, created="shop.py:5 in chat")
+    [failure] = checks.run(Transcript(records))
+    assert (failure.code, failure.index) == ("WSH104", 2)
+    assert failure.message == "a task of pump still runs after 2 connections ended; it was created at shop.py:5 in chat"
+    assert codes(accepted("alice"), leaked("alice", own=False)) == []
+
+
+def test_a_task_that_a_client_leaves_each_time_it_comes_for_the_same_is_a_leak():
+    others = [accepted(name) for name in ("alice", "alice#2", "bob", "carol")]
+    twice = connects("alice", "/a"), connects("alice#2", "/a"), leaked("alice"), leaked("alice#2")
+    assert codes(*others, *twice) == ["WSH104"]
+    assert codes(*others, *twice[:2], leaked("alice"), leaked("alice")) == []  # as one that is shared is made twice
+    assert codes(*others, connects("alice", "/a"), connects("alice#2", "/b"), leaked("alice"), leaked("alice#2")) == []
+
+
 def test_a_failure_knows_route_client_profile_and_where_it_showed():
     transcript = Transcript(
         [

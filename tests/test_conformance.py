@@ -208,6 +208,33 @@ def test_what_only_a_shared_process_shows_is_no_failure():
     assert found(check(remembers_its_loop, paths=("/ws",))) == set()
 
 
+def test_a_task_that_only_one_way_to_leave_leaves_behind_is_found_and_a_shared_worker_is_none():
+    async def leaves_one(scope, receive, send):
+        if scope["type"] != "websocket":
+            raise NotImplementedError
+        await receive()
+        await send({"type": "websocket.accept"})
+        if not kept:
+            kept.append(asyncio.ensure_future(shares()))
+        while (event := await receive())["type"] != "websocket.disconnect":
+            pass
+        if event["code"] == 4001:
+            kept.append(asyncio.ensure_future(lingers()))
+
+    async def shares():
+        await asyncio.Event().wait()
+
+    async def lingers():
+        await asyncio.Event().wait()
+
+    kept = []
+    report = check(leaves_one, paths=("/",))
+    [failure] = [one for one in report.failures if one.code != "WSH107"]
+    assert (failure.code, failure.case, failure.kind.rpartition(".")[2]) == ("WSH104", "close 4001", "lingers")
+    [scenario] = loads(failure.scenario)
+    assert len(scenario.steps) == 4  # noqa: PLR2004 (connect and close, twice)
+
+
 def test_a_subprotocol_that_was_not_offered_is_found_and_the_offered_ones_are_none():
     async def takes_it_for_granted(websocket):
         await websocket.accept(subprotocol="v1")

@@ -9,7 +9,7 @@ from wsharness.conversations import Case, Options, joined
 from wsharness.results import Failure, Result
 from wsharness.shrinking import Outcome
 from wsharness.simulation import seconds_lost, simulate
-from wsharness.transcript import Transcript
+from wsharness.transcript import Fact, Transcript
 from wsharness.workers import Gone, Hung, run_all
 
 BATCH = 8  # conversations that share a process: a fork costs as much as ten of them
@@ -25,7 +25,8 @@ class Attempt(Outcome):
     duration: float = 0.0
     before: tuple[int, ...] = ()
     """The cases that ran in the same process before it, none of which showed or left anything."""
-    leaves_tasks: bool = False
+    leaves: frozenset[str] = frozenset()
+    """Tasks that outlived it, by what they run and where they were made."""
     grows: bool = False
     """Something grew by as much with each connection: more of them will tell whether it ends."""
     seen: outcomes.Outcome = ()
@@ -50,7 +51,7 @@ def run_batches(app: App, cases: Sequence[Case], options: Options) -> Iterator[t
 
 def _spoils(outcome: Attempt) -> bool:
     """After a failure nobody knows the app's state; a task that was left has lost its loop."""
-    return bool(outcome.failures) or outcome.leaves_tasks
+    return bool(outcome.failures or outcome.leaves)
 
 
 def run_alone(app: App, case: Case, options: Options) -> Attempt:
@@ -84,7 +85,7 @@ def run_case(app: App, case: Case, options: Options, *, holders: bool = True) ->
     if result.error is not None and not isinstance(result.error, AssertionError):
         raise result.error
     duration = result.transcript[-1].time if result.transcript else 0.0
-    leaves, grows = (any(result.transcript.facts(kind)) for kind in ("task leaked", "grows"))
+    left = (record.event for record in result.transcript.facts("task leaked"))
     accepted = outcomes.ever_accepted(result.transcript)
     seen = outcomes.outcome(result.transcript)
     return Attempt(
@@ -93,8 +94,8 @@ def run_case(app: App, case: Case, options: Options, *, holders: bool = True) ->
         accepted,
         duration=duration,
         lost=seconds_lost(result),
-        leaves_tasks=leaves,
-        grows=grows,
+        leaves=frozenset(fact.message for fact in left if isinstance(fact, Fact)),
+        grows=any(result.transcript.facts("grows")),
         seen=seen,
     )
 

@@ -4,15 +4,27 @@ import asyncio
 import sys
 import types
 import weakref
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+from wsharness.holders import leads_to
 from wsharness.inprocess import serving
-from wsharness.probes import make_frame, place
-from wsharness.transcript import Frame
+from wsharness.probes import leak_fact, make_frame, place, tasks_left
+from wsharness.transcript import Fact, Frame
 
+
+class Birth(NamedTuple):
+    """Where a task was made, and in whose handler."""
+
+    code: types.CodeType
+    line: int
+    connection: str
+
+
+MOMENT = 0.2  # seconds, in which a connection's own task ends that was about to
 _DEPTH = 60  # frames to look at for one of the user's own
-_born: "weakref.WeakKeyDictionary[asyncio.Task[Any], tuple[types.CodeType, int]]" = weakref.WeakKeyDictionary()
+_born: "weakref.WeakKeyDictionary[asyncio.Task[Any], Birth]" = weakref.WeakKeyDictionary()
 _watched: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = weakref.WeakKeyDictionary()
 
 
@@ -46,7 +58,7 @@ def _note(task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
             if frame is None:
                 break
             if place(frame.f_code.co_filename)[1]:
-                _born[task] = frame.f_code, frame.f_lineno
+                _born[task] = Birth(frame.f_code, frame.f_lineno, serving.get())
                 break
             frame = frame.f_back
     return task
@@ -55,4 +67,29 @@ def _note(task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
 def birthplace(task: "asyncio.Task[Any]") -> Frame | None:
     """Where the user's own code made a task; None for one that no connection's handler made."""
     born = _born.get(task)
-    return None if born is None else make_frame(*born)
+    return None if born is None else make_frame(born.code, born.line)
+
+
+async def left_behind(known: "set[asyncio.Task[Any]]", patience: float, served: Mapping[str, Any]) -> list[Fact]:
+    """What is to be said of tasks that did not run when `known` was taken and do not end in so many seconds.
+
+    `served` has the connections by name. A task is a connection's own where what it was given to run leads to the
+    app's end of that connection; such a task may be about to end, and gets a moment for it.
+    """
+    tasks = await tasks_left(known, patience)
+    own = {task for task in tasks if _is_own(task, served)}
+    if own and patience < MOMENT:
+        await asyncio.wait(own, timeout=MOMENT)
+    return [_fact(task, own=task in own) for task in tasks if not task.done()]
+
+
+def _is_own(task: "asyncio.Task[Any]", served: Mapping[str, Any]) -> bool:
+    born = _born.get(task)
+    end = None if born is None or born.connection not in served else served[born.connection].channel()
+    return end is not None and leads_to(task.get_coro(), end)
+
+
+def _fact(task: "asyncio.Task[Any]", *, own: bool) -> Fact:
+    born = _born.get(task)
+    fact = leak_fact(task, birthplace(task))
+    return fact if born is None else replace(fact, data=fact.data | {"connection": born.connection, "own": own})

@@ -114,20 +114,34 @@ def ended_processes(transcript: Transcript) -> Iterator[Failure]:
 
 @_where_there_is("task leaked")
 def leaked_tasks(transcript: Transcript) -> Iterator[Failure]:
-    """WSH104: as many tasks of one coroutine alive at the end as connections that were accepted, two or more."""
+    """WSH104: tasks of one coroutine alive at the end, other than one that all connections share.
+
+    They are one for each connection that was accepted, two or more; or one more for each time that a client came for
+    the same; or one works for a single connection.
+    """
     accepted = sum(type(record.event) is Accepted for record in transcript)
-    facts = list(_facts(transcript, "task leaked"))
-    count = Counter(fact.data.get("coroutine") for _, _, fact in facts)
-    seen = set()
-    for index, record, fact in facts:
-        name = fact.data.get("coroutine")
-        if name in seen or count[name] < max(2, accepted):
+    leaks: dict[str, list[tuple[int, Record, Fact]]] = {}
+    for found in _facts(transcript, "task leaked"):
+        leaks.setdefault(str(found[2].data.get("coroutine")), []).append(found)
+    for name, facts in leaks.items():
+        own = [one for one in facts if one[2].data.get("own")]
+        if len(facts) < max(2, accepted) and not own and not _left_again(transcript, [fact for _, _, fact in facts]):
             continue
-        seen.add(name)
-        message = f"{count[name]} tasks of {name} still run after {accepted} connections ended"
+        index, record, fact = (own or facts)[0]
+        several = len(facts) > 1
+        message = f"{len(facts)} tasks of {name} still run" if several else f"a task of {name} still runs"
+        message += f" after {accepted} connections ended" if accepted > 1 else " after its connection ended"
         if fact.data.get("created"):
-            message += f"; they were created at {fact.data['created']}"
-        yield _failure("WSH104", message, record, index, fact.stack, kind=str(name))
+            message += f"; {'they were' if several else 'it was'} created at {fact.data['created']}"
+        yield _failure("WSH104", message, record, index, fact.stack, kind=name)
+
+
+def _left_again(transcript: Transcript, facts: Iterable[Fact]) -> bool:
+    """Whether a client left a task each time that it came with the same request: what is shared is made once."""
+    paths = {record.client: record.event.path for record in transcript if isinstance(record.event, Connect)}
+    by = {str(fact.data["connection"]) for fact in facts if "connection" in fact.data}
+    came = Counter((name.partition("#")[0], paths.get(name)) for name in by)
+    return any(times > 1 for times in came.values())
 
 
 @_where_there_is("kept")

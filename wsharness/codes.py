@@ -49,8 +49,9 @@ CODES: tuple[Check, ...] = (
     Check(
         "WSH104",
         "leaked task",
-        "A task created while a connection was served is alive after it ended, one more for each connection. "
-        "Cancel it in a finally clause, or run it in a task group that ends with the handler.",
+        "A task created while a connection was served is alive after it ended: it works for that connection, or there "
+        "is one more each time a client comes. Cancel it in a finally clause, or run it in a task group that ends with "
+        "the handler. A worker that the first connection starts and all share is no leak.",
     ),
     Check(
         "WSH105",

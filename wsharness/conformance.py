@@ -101,6 +101,8 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
         else:
             codes = found.confirm(case, outcome, [cases[index] for index in outcome.before])
             result.codes = tuple(sorted({*result.codes, *codes}))
+        if found.leaves_another(case, outcome):
+            result.codes = tuple(sorted({*result.codes, LEAK}))
         if outcome.grows and not _stays(outcome):
             many = many_comings(route, options, case.kind)
             found.take(run_alone(app, many, options), many)
@@ -141,6 +143,7 @@ def _compare_runs(app: App, route: Route, calm: Sequence[Case], options: Options
         report.failures.append(_finished(failure, _case("runs compared", scenario), route, options))
 
 
+LEAK = "WSH104"
 DOUBTS = 3  # how often a failure that could not be shown again is tried once more
 
 
@@ -153,6 +156,20 @@ class _Found:
     confirmed: dict[Key, tuple[Failure, Case]] = field(default_factory=dict)
     _known: set[tuple[Key, str]] = field(default_factory=set)
     _doubts: Counter[Key] = field(default_factory=Counter)
+    _left: set[tuple[str, str]] = field(default_factory=set)
+    """Tasks that outlived a case of a kind which was then run twice."""
+
+    def leaves_another(self, case: Case, outcome: Attempt) -> bool:
+        """Run a case twice in one life of the app where a task outlives it: what all share is made once."""
+        told = any(failure.code == LEAK for failure in outcome.failures)
+        new = set[tuple[str, str]]() if told else {(task, case.kind) for task in outcome.leaves} - self._left
+        self._left |= new
+        if not new:
+            return False
+        twice, again = run_after(self.app, [case], case, self.options)
+        leaks = [failure for failure in again.failures if failure.code == LEAK]
+        self.take(replace(again, failures=leaks), twice)
+        return bool(leaks)
 
     def confirm(self, case: Case, outcome: Attempt, before: Sequence[Case]) -> set[str]:
         """Run a case again alone, or after those before it, where it showed something new; what it showed."""

@@ -437,11 +437,8 @@ class Harness:
                 await self._http.aclose()
             await self._server.stop()
             if not self.is_deployed:
-                await self._note_leaks()
-
-    async def _note_leaks(self) -> None:
-        for task in await probes.tasks_left(self._known_tasks, self.patience):
-            self.note("", probes.leak_fact(task, births.birthplace(task)))
+                for fact in await births.left_behind(self._known_tasks, self.patience, self._served):
+                    self.note("", fact)
 
     async def _wait_for_ends(self) -> None:
         """Give handlers time; a client whose close nobody answers ends its TCP connection, as libraries do.

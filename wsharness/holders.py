@@ -1,9 +1,13 @@
 """Who keeps an object alive, as an expression that reads like the app's own code: `shop.rooms[…].members[…]`."""
 
+import asyncio
+import functools
 import gc
+import inspect
 import types
 import weakref
 from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 DEPTH = 12  # holders that are looked at, from the object outwards
@@ -98,3 +102,68 @@ def _slot(holder: Any, held: Any) -> str | None:
 
 def _short(function: Any) -> str:
     return str(function.__qualname__.replace(".<locals>", ""))
+
+
+MOST = 10_000  # objects that are looked at, on the way from a coroutine
+
+
+def leads_to(coroutine: Any, target: Any) -> bool:
+    """Whether what a coroutine was given leads to an object, by attributes and by variables of functions alone.
+
+    What stands in lists, sets and dictionaries belongs to many; what a loop has taken from them, too.
+    """
+    ways, seen = [coroutine], {id(coroutine)}
+    while ways and len(seen) < MOST:
+        for one in _given(ways.pop()):
+            if one is target:
+                return True
+            if id(one) not in seen and not issubclass(type(one), _SHARED):
+                seen.add(id(one))
+                ways.append(one)
+    return False
+
+
+_SHARED = (type, types.ModuleType, asyncio.AbstractEventLoop, *_CONTAINERS)
+
+
+def _given(one: Any) -> Iterable[Any]:
+    """What a coroutine or function has from outside; what an object has as attributes."""
+    kind = type(one)
+    if kind is types.CoroutineType:
+        frame = one.cr_frame
+        return () if frame is None else _arguments(frame)
+    if kind is types.FunctionType:
+        return [cell.cell_contents for cell in one.__closure__ or () if cell != _EMPTY_CELL]
+    if kind is types.MethodType:
+        return one.__self__, one.__func__
+    if kind is functools.partial:
+        return one.func, *one.args, *one.keywords.values()
+    return [*gc.get_referents(one), *_attributes(one).values()]
+
+
+def _attributes(one: Any) -> dict[str, Any]:
+    """An object's own attributes, without a look at what its class makes of them: some ask a database."""
+    places = (vars(kind).get("__dict__") for kind in type(one).__mro__)
+    place = next((place for place in places if isinstance(place, types.GetSetDescriptorType)), None)
+    return {} if place is None else place.__get__(one)
+
+
+_EMPTY_CELL = types.CellType()
+
+
+def _arguments(frame: types.FrameType) -> list[Any]:
+    """The values of a frame's arguments, of several alike each, and of what it has from functions around it."""
+    values = frame.f_locals
+    found = list(_arguments_in(frame.f_code, values))
+    if type(values) is dict:
+        values.clear()  # before Python 3.13 the frame keeps this copy, and all that is in it
+    return found
+
+
+def _arguments_in(code: types.CodeType, values: Mapping[str, Any]) -> Iterator[Any]:
+    count = code.co_argcount + code.co_kwonlyargcount
+    yield from (values[name] for name in (*code.co_varnames[:count], *code.co_freevars) if name in values)
+    several = code.co_varnames[count : count + bool(code.co_flags & inspect.CO_VARARGS)]
+    named = code.co_varnames[count + len(several) :][: bool(code.co_flags & inspect.CO_VARKEYWORDS)]
+    yield from (one for name in several for one in values.get(name, ()))
+    yield from (one for name in named for one in values.get(name, {}).values())
