@@ -271,7 +271,7 @@ def test_a_route_that_never_accepts_is_a_warning():
     report = check(closed, paths=("/ws",))
     assert found(report) == {("WSH304", "")}
     assert report.failures[0].severity == "warning" and "a client sees HTTP 403" in report.failures[0].message
-    assert any("WSH304" in case.codes for case in report.cases)
+    assert {case.name for case in report.cases if "WSH304" in case.codes} == {report.failures[0].case} == {"every case"}
 
 
 @pytest.fixture

@@ -337,6 +337,7 @@ def test_tls_settings_are_for_wss():
         ("ftp://a", "got 'ftp://a'"),
         ("ws://", "expected a host"),
         ("ws://a:0", "expected a host"),
+        ("ws://a b", "expected a host"),
         ("ws://a/x?b=1", "--query NAME=VALUE"),
         ("ws://a#b", "neither query nor fragment"),
         ("ws://a:99999", "expected a URL such as ws://127.0.0.1:8000; got 'ws://a:99999': Port out of range"),
@@ -344,7 +345,7 @@ def test_tls_settings_are_for_wss():
     ],
 )  # fmt: skip
 def test_a_url_that_is_no_target(url, sentence):
-    with pytest.raises(UnreachableError) as error:
+    with pytest.raises(UsageError) as error:
         Harness(url)
     assert sentence in str(error.value)
 

@@ -110,8 +110,9 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
             break
     report.cases += results.values()
     if not accepted:
-        report.failures.append(unreached(route, options, (outcome for _, outcome in seen)))
-        report.cases[-1].codes += ("WSH304",)
+        failure = unreached(route, options, (outcome for _, outcome in seen))
+        report.failures.append(failure)
+        report.cases.append(CaseResult(failure.case, route.path, options.profile, codes=(failure.code,)))
     for failure, case in found.confirmed.values():
         report.failures.append(_finished(*_shrunk(app, failure, case, options), route, options))
     if accepted and not lost and options.profile in (report.profile, dependence.SERVERS[0]):

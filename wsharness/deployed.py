@@ -16,7 +16,7 @@ PORTS = {"ws": 80, "wss": 443}
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A deployed server. UnreachableError for a URL that no WebSocket server can have.
+    """A deployed server. UsageError for a URL that no WebSocket server can have.
 
     A path in the URL comes before the paths of all clients. `tls` says how the certificate of a wss:// server is
     checked (by default against the system's authorities), `proxy` is the URL of a proxy (by default what the
@@ -66,11 +66,11 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UnreachableError(f"expected a URL such as ws://127.0.0.1:8000; got {url!r}: {error}") from None
+        raise UsageError(f"expected a URL such as ws://127.0.0.1:8000; got {url!r}: {error}") from None
     if parts.scheme not in PORTS:
-        raise UnreachableError(f"expected a URL that begins with ws:// or wss://; got {url!r}{_instead(url, parts)}")
-    if not parts.hostname or port == 0 or parts.query or parts.fragment:
-        raise UnreachableError(
+        raise UsageError(f"expected a URL that begins with ws:// or wss://; got {url!r}{_instead(url, parts)}")
+    if not parts.hostname or " " in parts.netloc or port == 0 or parts.query or parts.fragment:
+        raise UsageError(
             f"expected a host, and neither query nor fragment, as in ws://127.0.0.1:8000; got {url!r}; "
             "what all clients send in the query is written as --query NAME=VALUE"
         )

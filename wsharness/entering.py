@@ -32,7 +32,8 @@ def unreached(route: Route, options: Options, seen: Iterable[outcomes.Outcome]) 
     because = f": a client {saw[0][0]}" if saw else ""
     needs = ", ".join(_flag(place, route) for place in ("query", "header", "cookie"))
     message = f"no connection was ever accepted{because}; say what it needs: {needs}, --subprotocol, --hello FILE"
-    return checks.CHECKS["WSH304"].failure(message, route=route.path, seed=options.seed, profile=options.profile)
+    where = {"route": route.path, "case": "every case", "seed": options.seed, "profile": options.profile}
+    return checks.CHECKS["WSH304"].failure(message, **where)
 
 
 def _flag(place: str, route: Route) -> str:

@@ -413,7 +413,8 @@ class _Explorer:
     def _unreached(self) -> Failure:
         text = "no connection was ever accepted; say what it needs: --query, --header, --cookie, --hello FILE"
         route, options = self._routes[0].path, self._options
-        return checks.CHECKS["WSH304"].failure(text, route=route, seed=options.seed, profile=options.profile)
+        where = {"route": route, "case": "explored", "seed": options.seed, "profile": options.profile}
+        return checks.CHECKS["WSH304"].failure(text, **where)
 
 
 def _examples(kinds: Sequence[Any]) -> list[Data]:

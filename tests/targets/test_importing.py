@@ -53,6 +53,7 @@ BROKEN = [
     ("shop/main.py", {}, "got 'shop/main.py'; did you mean 'shop.main:app'?"),
     ("shop/main.py:api", {}, "did you mean 'shop.main:api'?"),
     (":app", {}, "expected MODULE:APP"),
+    ("ws://127.0.0.1:8000", {}, "; a deployed server is tested with wsharness run FILES --target ws://127.0.0.1:8000"),
     ("shop:", {}, "expected MODULE:APP"),
     ("shopp:app", {"shop": APP}, "no module named 'shopp'; did you mean 'shop'?"),
     ("shop.mian:app", {"shop__main": APP}, "no module named 'shop.mian'; did you mean 'shop.main'?"),

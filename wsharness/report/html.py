@@ -140,7 +140,7 @@ def _matrix(report: Report, failures: list[Failure], anchors: dict[int, str]) ->
 
 
 def _short(name: str) -> str:
-    return elide(name or "(no name)", 28) if len(name) > _NAME else name or "(no name)"
+    return elide(name, 28) if len(name) > _NAME else name or "other"
 
 
 def _legend() -> str:

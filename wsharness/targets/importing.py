@@ -33,7 +33,14 @@ def load_app(target: str, *, app_dir: str | None = None, factory: bool = False) 
 def load_object(target: str, *, app_dir: str | None = None, form: str = "MODULE:NAME such as shop.messages:Say") -> Any:
     """Import MODULE:NAME, as `load_app` does; `form` is what the error for another form says is expected."""
     module_name, _, name = target.partition(":")
-    if not module_name or not name or module_name.startswith(".") or ".." in target or _is_path(module_name):
+    if (
+        not module_name
+        or not name
+        or module_name.startswith(".")
+        or ".." in target
+        or _is_path(module_name)
+        or "//" in name
+    ):
         raise TargetError(f"expected {form}; got {target!r}{_as_module(target)}")
     _extend_path(app_dir)
     return _attribute(_import(module_name), name)
@@ -50,7 +57,9 @@ def _is_path(module: str) -> bool:
 
 
 def _as_module(target: str) -> str:
-    """What a path such as `shop/main.py:app` would be called, or `shop.main.app`."""
+    """What a path such as `shop/main.py:app` would be called, or `shop.main.app`; what is done with a URL."""
+    if "://" in target:
+        return f"; a deployed server is tested with wsharness run FILES --target {target}"
     path, colon, name = target.partition(":")
     module, folder = _module_name(path), ""
     parent, dot, last = module.rpartition(".")
