@@ -243,6 +243,11 @@ async def echoes_as_far_as_it_goes(websocket):
             await websocket.send_text(text)
 
 
+async def echoes_in_a_group(websocket):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(echoes_as_far_as_it_goes(websocket))
+
+
 async def receives_after_the_end(websocket):
     await websocket.accept()
     await websocket.receive()
@@ -258,6 +263,7 @@ async def say_and_leave(ws):
 
 def test_who_finds_its_client_gone_after_a_send_that_was_swallowed_is_a_disconnect_not_handled():
     assert codes(simulate(say_and_leave, serve(echoes_as_far_as_it_goes))) == ["WSH106"]
+    assert codes(simulate(say_and_leave, serve(echoes_in_a_group))) == ["WSH106"]
     assert codes(simulate(say_and_leave, serve(receives_after_the_end))) == ["WSH101"]
 
 

@@ -340,13 +340,14 @@ class Harness:
         return getattr(getattr(self._runtime, "loop", None), "outcome", None) is not None
 
     def _note_crash(self, connection: "InProcessConnection | WireConnection", error: BaseException) -> None:
-        error = probes.worst(error, partial(_is_own_end, connection))
+        is_own_end = partial(_is_own_end, connection, probes.scopes_of(error))
+        error = probes.worst(error, is_own_end)
         if isinstance(error, BusyLoop):
             self.note(connection.name, Fact("busy loop", error.brief or str(error), probes.stack_of_error(error)))
             if self.keeps_errors:
                 self.crashes[connection.name] = _Crash(LoopBlocked(str(error)))
             return
-        harmless = _is_own_end(connection, error)
+        harmless = is_own_end(error)
         data = {
             "exception": probes.class_name(error),
             "left": connection.left,
@@ -581,10 +582,10 @@ class _Host:
         return self._harness.words()
 
 
-def _is_own_end(connection: "InProcessConnection | WireConnection", error: BaseException) -> bool:
+def _is_own_end(connection: "InProcessConnection | WireConnection", scopes: list[Any], error: BaseException) -> bool:
     """Whether an exception only says that the connection's own client has gone."""
     whose = probes.disconnected_client(error)
-    if type(error).__name__ == "WebSocketDisconnect" or probes.was_found_gone(error):
+    if type(error).__name__ == "WebSocketDisconnect" or probes.was_found_gone(error, scopes):
         return connection.left and whose in (None, connection.name)
     return type(error) is ClientDisconnected and whose == connection.name
 

@@ -210,16 +210,24 @@ def disconnected_client(error: BaseException | None) -> str | None:
     return None
 
 
-def was_found_gone(error: BaseException) -> bool:
-    """Whether a handler used its own connection that an earlier send had found gone: Starlette's RuntimeError.
+def scopes_of(error: BaseException) -> list[Any]:
+    """The ASGI scopes of the functions that an exception went through, as they call them."""
+    found, traceback = [], error.__traceback__
+    while traceback is not None:
+        found.append(traceback.tb_frame.f_locals.get("scope"))
+        traceback = traceback.tb_next
+    return [one for one in found if one is not None]
 
-    Where `receive` had told the handler, it went on nevertheless.
+
+def was_found_gone(error: BaseException, scopes: list[Any]) -> bool:
+    """Whether a handler of these scopes used its own connection that an earlier send had found gone.
+
+    Starlette says so by a RuntimeError. Where `receive` had told the handler, it went on nevertheless.
     """
-    traceback, scopes = error.__traceback__, []
+    traceback = error.__traceback__
     if not isinstance(error, RuntimeError) or traceback is None:
         return False
     while traceback.tb_next is not None:
-        scopes.append(traceback.tb_frame.f_locals.get("scope"))
         traceback = traceback.tb_next
     websocket = traceback.tb_frame.f_locals.get("self")
     states = [getattr(getattr(websocket, f"{side}_state", None), "name", "") for side in ("application", "client")]
