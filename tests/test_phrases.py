@@ -6,7 +6,7 @@ import msgpack
 from pydantic import BaseModel, Field
 
 from wsharness.phrases import messages_of, messages_of_model, own
-from wsharness.vocabulary import Words
+from wsharness.words import Words
 
 
 def objects(words):
@@ -99,3 +99,7 @@ def test_a_pydantic_model_makes_a_message_and_a_union_one_for_each_member():
     union = Annotated[Join | Part, Field(discriminator="type")]
     assert [json.loads(text)["type"] for text in messages_of_model(union)] == ["join", "part"]
     assert messages_of_model(int) == []
+
+
+def test_what_json_cannot_express_is_written_as_text():
+    assert objects(Words(models=[{"a": b"x"}])) == [{"a": "b'x'"}]

@@ -256,6 +256,46 @@ def test_functions_that_are_registered_are_chosen_by_what_looks_them_up():
     assert found.calls == [{"type": "move", "x": 1, "y": 1}]
 
 
+def test_what_a_chosen_function_is_given_is_looked_into():
+    found = words(
+        """
+        HANDLERS = {}
+
+        def on(kind):
+            def add(function):
+                HANDLERS[kind] = function
+            return add
+
+        @on("push")
+        def push(stack, args):
+            args.get("value")
+
+        async def handler(stack, message):
+            function = HANDLERS[message["op"]]
+            function(stack, message.get("args") or {})
+        """
+    )
+    assert (found.inside, found.asked) == ({"args": {"value"}}, {})
+
+
+def test_a_literal_may_name_a_member_of_an_enum():
+    found = words(
+        """
+        class Kind(str, Enum):
+            login = "log-in"
+
+        class Login:
+            kind: Literal[Kind.login]
+            sure: Literal[True]
+            other: Literal[Elsewhere.x]
+
+        def handler(message):
+            Login(message)
+        """
+    )
+    assert {"kind": "log-in", "sure": True, "other": "alice"} in found.models
+
+
 def test_parameters_of_a_route_are_looked_for_in_the_handshake():
     text = "PRICES = {'ACME': 1}\ndef handler(ws, symbol, other):\n    PRICES[symbol], other == 'x'"
     found = words_of([("x.py", 2)], lambda _: text, {"symbol": "params"})

@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from wsharness.packing import pack
-from wsharness.vocabulary import DEEPEST, EXAMPLES, TYPES, Words
+from wsharness.vocabulary import DEEPEST, EXAMPLES, TYPES
+from wsharness.words import Words
 
 Data: TypeAlias = str | bytes
 MOST = 48  # objects
@@ -24,7 +25,7 @@ def messages_of(words: Words) -> list[Data]:
     objects = list(islice(_distinct([*words.models, *_objects(words)]), MOST))
     packed = (pack(form, one) for form in sorted(words.packings) for one in objects)
     found: list[Data] = [one for one in packed if one is not None]
-    found += [json.dumps(one) for one in objects]
+    found += [json.dumps(one, default=str) for one in objects]
     lines = list(islice(_lines(words), MANY))
     found += [line.encode() if isinstance(line, str) else line for line in lines if words.binary]
     return list(dict.fromkeys([*found, *lines, *islice(_frames(words), FEW)]))

@@ -21,7 +21,8 @@ from wsharness.phrases import Data, messages_of, own
 from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
 from wsharness.transcript import Direction, Fact
-from wsharness.vocabulary import TEXT, Words, words_of
+from wsharness.vocabulary import TEXT, words_of
+from wsharness.words import Words
 from wsharness.workers import Hung, run_all
 
 Place: TypeAlias = tuple[str, int]

@@ -2,7 +2,6 @@
 
 import ast
 import datetime as dt
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -23,6 +22,7 @@ from wsharness.sources import (
     registered,
     text_in,
 )
+from wsharness.words import WHOLE, Words
 
 _MESSAGES = (ast.Name, ast.Call, ast.Attribute, ast.Await)
 LOOKUPS = ("get", "pop", "setdefault")
@@ -44,8 +44,6 @@ WRITTEN = {
     "ip_address": "127.0.0.1",
 }
 """A type or a function that reads a text → what it reads."""
-ASGI_TYPES = ("websocket", "lifespan", "http")
-"""What the types of ASGI events begin with: apps that read events themselves compare with them."""
 PACKINGS = {"msgpack": "msgpack", "packb": "msgpack", "unpackb": "msgpack", "cbor2": "cbor2"}
 """Name → the module that makes bytes of JSON's values."""
 PLACES = {
@@ -57,15 +55,12 @@ PLACES = {
     "scope": "scope",
 }
 """Attributes that are no message, and what of a handshake they hold."""
-WHOLE = ""
-"""In place of a key: the whole message, or its first word."""
 RECEIVES = ("receive_text", "iter_text")
 SPLITS = ("split", "rsplit", "partition", "rpartition", "splitlines")
 OF_TEXT = ("strip", "removeprefix", "removesuffix", "replace")
 """What makes a text of a text."""
 CASTS = ("str", "int", "float", "bool")
 SOME_TIME = dt.datetime(2030, 1, 1)  # noqa: DTZ001 (to be written down)
-LONGEST = 1024  # bytes of a layout
 DEEPEST = 3  # names that are followed from one to the next
 STRUCT = ("pack", "unpack", "pack_into", "unpack_from", "iter_unpack", "calcsize", "Struct")
 
@@ -86,63 +81,6 @@ class Flow:
     """Functions that a value chooses."""
     given: Mapping[str, str] = field(default_factory=dict)
     """Parameters of the route, and where in a handshake they stand."""
-
-
-@dataclass(slots=True)
-class Words:
-    """What the source looks for in a message."""
-
-    keys: dict[str, set[str]] = field(default_factory=dict)
-    """Key → the JSON types its value is used as, where that shows."""
-    values: dict[str, list[Any]] = field(default_factory=dict)
-    """Key → what its value is compared with or looked up in."""
-    texts: list[str | bytes] = field(default_factory=list)
-    """What whole messages are compared with, or begin with."""
-    models: list[Any] = field(default_factory=list)
-    """An example of each annotated class, and of each pattern of an object or an array."""
-    calls: list[dict[str, Any]] = field(default_factory=list)
-    """The value that chooses a function, with what the function takes."""
-    inside: dict[str, set[str]] = field(default_factory=dict)
-    """Key → the keys that are looked for in its value."""
-    layouts: list[str] = field(default_factory=list)
-    """The formats of `struct` in which binary messages are read."""
-    numbers: list[int | float] = field(default_factory=list)
-    """Constants that may say what a binary message is."""
-    packings: set[str] = field(default_factory=set)
-    """The binary forms of JSON that are spoken, by module."""
-    binary: bool = False
-    """Bytes are read."""
-    asked: dict[str, dict[str, None]] = field(default_factory=dict)
-    """What is looked for in a handshake: query, headers or cookies → names."""
-    subprotocols: list[str] = field(default_factory=list)
-
-    def add_key(self, key: str, kind: str | None = None) -> None:
-        """The source looks for a key, and uses its value as a JSON type."""
-        if key == WHOLE or any(map(str.isspace, key)):
-            return  # a sentence: what is said of a message, not what stands in it
-        if kind is None or not any(key in names for names in self.asked.values()):
-            self.keys.setdefault(key, set()).update([kind] if kind else [])
-
-    def add_value(self, key: str | None, value: Any) -> None:
-        """The source compares a key's value, or it is not known whose, with a constant."""
-        if isinstance(value, str) and value.startswith(ASGI_TYPES):
-            return
-        if key is None or key == WHOLE:
-            found: list[Any] = self.texts if isinstance(value, (str, bytes)) else self.numbers
-            if value not in found:
-                found.append(value)
-        elif value not in (known := self.values.setdefault(key, [])):
-            known.append(value)
-
-    def add_layout(self, layout: object) -> None:
-        """The source reads or writes bytes in a format of `struct`."""
-        try:
-            size = struct.calcsize(layout) if isinstance(layout, (str, bytes)) else 0
-        except struct.error:
-            return
-        text = layout.decode() if isinstance(layout, bytes) else str(layout)
-        if 0 < size <= LONGEST and text not in self.layouts:
-            self.layouts.append(text)
 
 
 def words_of(
@@ -244,7 +182,7 @@ class _Reader(ast.NodeVisitor):
         for node in ast.walk(annotation):
             if isinstance(node, ast.Subscript) and last_name(node.value) == "Literal":
                 first = node.slice.elts[0] if isinstance(node.slice, ast.Tuple) else node.slice
-                return getattr(first, "value", TEXT)
+                return first.value if isinstance(first, ast.Constant) else next(self._constants(first), TEXT)
             if isinstance(node, ast.Subscript) and last_name(node.value) in ("list", "List"):
                 item = self._example(node.slice, depth)
                 return [item] if isinstance(item, dict) else []
@@ -387,17 +325,19 @@ class _Reader(ast.NodeVisitor):
 
     def _call(self, node: ast.Call, name: str) -> None:
         """What is called may be the user's: an enum of which a value is looked up, a function that is given values."""
-        for called in self._named(name):
-            if isinstance(called, ast.ClassDef) and node.args:
+        called = list(self._named(name))
+        if not called and not isinstance(node.func, ast.Attribute):
+            called = [function for _, _, function in self._flow.chosen.values()]
+        for one in called:
+            if isinstance(one, ast.ClassDef) and node.args:
                 key = self._key(node.args[0])
-                for value in members_of(called).values() if key is not None else ():
+                for value in members_of(one).values() if key is not None else ():
                     self._words.add_value(key, value)
-            elif isinstance(called, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                names = [argument.arg for argument in called.args.args]
-                given = [*zip(names[names[:1] in (["self"], ["cls"]) :], node.args, strict=False)]
-                given += [(one.arg, one.value) for one in node.keywords if one.arg is not None]
+            elif isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                given = [*zip([argument.arg for argument in parameters_of(one)], node.args, strict=False)]
+                given += [(each.arg, each.value) for each in node.keywords if each.arg is not None]
                 keys = {parameter: key for parameter, value in given if (key := self._key(value)) is not None}
-                self._flow.held.setdefault(id(called), {}).update(keys)
+                self._flow.held.setdefault(id(one), {}).update(keys)
 
     def visit_Compare(self, node: ast.Compare) -> None:
         """`value == "x"`, `value in ("x", "y")`, `"key" in message`, `0 <= value < 4`, `type(value) is int`."""
@@ -556,7 +496,7 @@ class _Reader(ast.NodeVisitor):
         if isinstance(message, ast.Name) and message.id in self._events:
             return None
         place = PLACES.get(last_name(message) or "")
-        if place is not None:
+        if place is not None and getattr(message, "id", "") != "args":  # the request's are an attribute
             self._words.asked.setdefault(place, {})[key] = None
             return key
         self._words.add_key(key)
