@@ -240,7 +240,10 @@ class Client:
         """Take what the server sent; called by the connection."""
         kind = type(event)
         if kind is Message:
-            self._take(event)  # type: ignore[arg-type]
+            self.received.append(event.data)  # type: ignore[union-attr]
+            if self.ignore and self._is_ignored(event.data):  # type: ignore[union-attr]
+                return
+            self._keep(event)  # type: ignore[arg-type]
         elif kind is Accepted:
             self.accepted = event  # type: ignore[assignment]
         else:
@@ -249,10 +252,8 @@ class Client:
                 self._keep(event)  # type: ignore[arg-type]
         self._changed.wake()
 
-    def _take(self, message: Message) -> None:
-        self.received.append(message.data)
-        if not self.ignore or not any(match_message(pattern, message.data) is None for pattern in self.ignore):
-            self._keep(message)
+    def _is_ignored(self, data: str | bytes) -> bool:
+        return any(match_message(pattern, data) is None for pattern in self.ignore)
 
     def _keep(self, event: Message | Closed | Lost) -> None:
         if self._inbox is _EMPTY:

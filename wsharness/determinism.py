@@ -186,7 +186,7 @@ def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float],
     number_known_classes()
     tasks.restart()
     others.restart()
-    travel = _travel() if clock else None
+    travel = _journey() if clock else None
     usual, _BOUND._get_loop = _BOUND._get_loop, _get_loop  # noqa: SLF001
     state, urandom, thresholds = random.getstate(), os.urandom, gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
@@ -223,12 +223,18 @@ def _mover(traveller: Any) -> Callable[[float], None]:
     return lambda now: move_to(EPOCH + now)
 
 
-def _travel() -> Any:
-    import time_machine  # noqa: PLC0415 (it costs start-up time that most commands need not pay)
-
+def _journey() -> Any:
+    """What takes the wall clock to the time of a run and back."""
     if "freezegun" in sys.modules and dt.datetime.__name__ == "FakeDatetime":
         raise UsageError(
             "the wall clock cannot follow a simulation while freezegun holds it; "
             "leave freezegun out of this test, or pass wall_clock=False"
         )
+    return _travel()
+
+
+@functools.cache
+def _travel() -> Any:
+    import time_machine  # noqa: PLC0415 (it costs start-up time that most commands need not pay)
+
     return time_machine.travel(EPOCH, tick=False)

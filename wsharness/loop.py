@@ -74,6 +74,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     _scheduled: list[_Timer]
     _default_executor: Executor | None
     _thread_id: int | None
+    _closed: bool
+    _debug: bool
     _check_closed: Callable[[], None]
     _write_to_self: Callable[[], None]
 
@@ -121,6 +123,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Seconds since the run began."""
         return self._now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call `callback` in the next turn; as asyncio's, in half the time."""
+        if self._closed or self._debug:
+            return super().call_soon(callback, *args, context=context)
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -209,6 +221,31 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def _close_self_pipe(self) -> None:
         if self._ssock is not None:
             super()._close_self_pipe()
+
+    # Turns
+
+    def _run_once(self) -> None:
+        """One turn; where nothing is due or asked for, all that asyncio's own comes to is to run what is ready."""
+        ready = self._ready
+        if not ready or self._is_to_pause():
+            super()._run_once()  # type: ignore[misc]
+            return
+        self.turns += 1
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _is_to_pause(self) -> bool:
+        timers = self._scheduled
+        return (
+            self.real_io
+            or self._debug
+            or self.outcome is not None
+            or self.turns + 1 >= self._turn_mark
+            or self.jobs.busy
+            or (bool(timers) and timers[0]._when < self._now + self._clock_resolution)
+        )
 
     # Pauses: where time is decided
 

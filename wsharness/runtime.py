@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ THREAD_PAUSE = 0.001  # seconds between two looks at a thread that works
 class Signal(Protocol):
     """Wakes everyone who waits; wake-ups may be spurious, so waiters look again at what they wait for."""
 
-    async def wait(self) -> None:
-        """Suspend until the next `wake`."""
+    def wait(self) -> Awaitable[object]:
+        """Suspend, where it is awaited, until the next `wake`."""
 
     async def wait_until(self, ready: Callable[[], object], limit: float | None = None) -> bool:
         """Wait until `ready()`, looking again at each `wake`; False when `limit` seconds passed first."""
@@ -183,8 +183,8 @@ class _AsyncioSignal:
         self._waiter: asyncio.Future[bool] | None = None
         self._others: list[asyncio.Future[bool]] | None = None  # most signals have one waiter at most
 
-    def _wait(self) -> "asyncio.Future[bool]":
-        waiter: asyncio.Future[bool] = self._loop.create_future()
+    def wait(self) -> "asyncio.Future[bool]":
+        waiter: asyncio.Future[bool] = asyncio.Future(loop=self._loop)
         if self._waiter is None:
             self._waiter = waiter
         elif self._others is None:
@@ -193,15 +193,12 @@ class _AsyncioSignal:
             self._others.append(waiter)
         return waiter
 
-    async def wait(self) -> None:
-        await self._wait()
-
     async def wait_until(self, ready: Callable[[], object], limit: float | None = None) -> bool:
         if ready():
             return True
         due = math.inf if limit is None else self._limits.time() + limit
         while True:
-            waiter = self._wait()
+            waiter = self.wait()
             if limit is not None:
                 self._limits.begin(waiter, due)
             try:

@@ -132,11 +132,9 @@ class Replay(Schedule):
 
 def make_schedule(spec: str | Mapping[int, int] | Schedule, seed: int = 0, *, horizon: int = HORIZON) -> Schedule:
     """A schedule: "fifo", "random", "pct", "pct:DEPTH", or deviations `{contested step: place}` to replay."""
-    if isinstance(spec, Schedule):
-        return spec
-    if isinstance(spec, Mapping):
-        return Replay(_checked(spec))
-    name, colon, depth = spec.partition(":") if isinstance(spec, str) else (spec, "", "")
+    if not isinstance(spec, str):
+        return spec if isinstance(spec, Schedule) else Replay(_checked(spec))
+    name, colon, depth = spec.partition(":")
     if name == "fifo" and not colon:
         return Fifo()
     if name == "random" and not colon:
@@ -152,7 +150,9 @@ def _depth(text: str) -> int:
     return int(text)
 
 
-def _checked(steps: Mapping[Any, Any]) -> Mapping[int, int]:
+def _checked(steps: Any) -> Mapping[int, int]:
+    if not isinstance(steps, Mapping):
+        raise UsageError(_unknown(steps))
     for step, which in steps.items():
         if not (_is_count(step) and _is_count(which)):
             raise UsageError(

@@ -16,7 +16,7 @@ from wsharness.errors import BusyLoop
 BLOCKED = 6  # times its limit of computing a step may wait in one call for something outside, in real time
 IDLE = 0.02  # of the time: who computes less than that is waiting, however busy the machine is
 WAKE = getattr(signal, "SIGURG", None)  # ends a wait; ignored where nobody asks for it
-set_handler: Any = getattr(signal.signal, "__wrapped__", signal.signal)
+set_handler: Any = getattr(sys.modules.get("_signal"), "signal", signal.signal)
 """`signal.signal` without the enums it makes of what it is given, which cost more than the rest of it."""
 DEBUGGERS = ("bdb.py", "pdb.py", "pydevd.py", "debugpy")
 IDLE_POLLS = 20  # after so many polls without a run the thread sleeps until the next one
