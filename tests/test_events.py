@@ -29,8 +29,6 @@ def test_a_plain_close_is_normal_and_a_loss_is_abnormal():
 @pytest.mark.parametrize("event", [Accepted(), Rejected(403), Message("x"), Closed(), Lost()])
 def test_events_are_values(event):
     assert event == dataclasses.replace(event) and hash(event) == hash(dataclasses.replace(event))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(event, dataclasses.fields(event)[0].name, None)
 
 
 def test_text_and_binary_are_different_messages():

@@ -1,32 +1,31 @@
 """What travels below messages: frames a client may send by hand, and those it sees; without bytes on a wire."""
 
 from collections import deque
-from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from wsharness.events import CloseCode, is_sendable
+from wsharness.events import CloseCode, is_sendable, value
 from wsharness.transcript import Dropped, Leave, Sent
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 MAX_CONTROL = 125  # bytes: RFC 6455 section 5.5
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Ping:
     """A ping frame."""
 
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pong:
     """A pong frame."""
 
     data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class CloseFrame:
     """A close frame as it is on the wire; code None is one without a code."""
 
@@ -34,12 +33,12 @@ class CloseFrame:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class End:
     """The server ended the TCP connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Violation:
     """The client broke the protocol; `code` is the close code a server answers with (RFC 6455 section 7.4.1)."""
 
@@ -51,7 +50,7 @@ class Violation:
     """It was a whole text message that is no UTF-8."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Whole:
     """A message made of several frames: what `Sent` is, with the size of its largest frame."""
 

@@ -272,7 +272,7 @@ class Harness:
         """Start a connection for a client; its second is named `name#2`."""
         count = self._counts[client.name] = self._counts.get(client.name, 0) + 1
         name = client.name if count == 1 else f"{client.name}#{count}"
-        faults = client.link
+        faults = client.link if self.links or request.link is not None else PERFECT
         if faults is not PERFECT:
             return self._open_link(name, client, request, faults)
         return self._serve(name, client, request, client.on_event)

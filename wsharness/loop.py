@@ -233,8 +233,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.turns += 1
         for _ in range(len(ready)):
             handle = ready.popleft()
-            if not handle._cancelled:
-                handle._run()
+            if not handle._cancelled:  # noqa: SLF001 (as asyncio's own turn)
+                handle._run()  # noqa: SLF001
 
     def _is_to_pause(self) -> bool:
         timers = self._scheduled
@@ -244,7 +244,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             or self.outcome is not None
             or self.turns + 1 >= self._turn_mark
             or self.jobs.busy
-            or (bool(timers) and timers[0]._when < self._now + self._clock_resolution)
+            or (bool(timers) and timers[0].when() < self._now + self._clock_resolution)
         )
 
     # Pauses: where time is decided

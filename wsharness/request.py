@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -15,6 +16,7 @@ SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 SAFE_QUERY = SAFE_PATH + "?[]"
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _PLAIN = re.compile(r"[\w/.-]*", re.ASCII)  # nothing to quote, as most paths
+KNOWN_TARGETS = 256  # different ones that need not be read again
 _BREAKS = re.compile(r"[\r\n\0]")
 
 
@@ -50,25 +52,12 @@ class Request:
             raise UsageError(f"expected text that UTF-8 can express; got {error.object!r}, with half a pair") from None
 
     def _handshake(self) -> Handshake:
-        path, _, query = self._checked_path().partition("?")
-        if self.query is not None:
-            query = "&".join(part for part in (query, _query(self.query)) if part)
-        if query and (not query.isascii() or not query.isprintable() or " " in query):
-            query = quote(query, safe=SAFE_QUERY)
-        target = path if _PLAIN.fullmatch(path) else quote(path, safe=SAFE_PATH)
+        if not isinstance(self.path, str):
+            raise UsageError(f"expected a path that begins with '/'; got {self.path!r}")
+        target, query = _target(self.path, None if self.query is None else _query(self.query))
         is_bare = self.headers is None and self.cookies is None and self.auth is None
         headers = () if is_bare else tuple(self._headers())
-        return Handshake(target, query.encode(), headers, self._subprotocols() if self.subprotocols != () else ())
-
-    def _checked_path(self) -> str:
-        path = self.path
-        if not isinstance(path, str):
-            raise UsageError(f"expected a path that begins with '/'; got {path!r}")
-        if not path.startswith("/"):
-            scheme, host = path.partition("://")[::2]
-            better = "/" + (host.partition("/")[2] if host else scheme.lstrip("/"))
-            raise UsageError(f"expected a path that begins with '/'; got {path!r}; write {better!r}")
-        return path
+        return Handshake(target, query, headers, self._subprotocols() if self.subprotocols != () else ())
 
     def _headers(self) -> Iterator[tuple[bytes, bytes]]:
         for name, value in _pairs("headers", self.headers):
@@ -89,6 +78,20 @@ class Request:
             if not isinstance(name, str) or not name or _BREAKS.search(name):
                 raise UsageError(f"expected the name of a subprotocol, such as 'chat.v1'; got {name!r}")
         return tuple(offered)
+
+
+@lru_cache(KNOWN_TARGETS)
+def _target(path: str, more: str | None) -> tuple[str, bytes]:
+    """A path and its query as they stand on the wire; `more` is a query beside that in the path."""
+    if not path.startswith("/"):
+        scheme, host = path.partition("://")[::2]
+        better = "/" + (host.partition("/")[2] if host else scheme.lstrip("/"))
+        raise UsageError(f"expected a path that begins with '/'; got {path!r}; write {better!r}")
+    path, _, query = path.partition("?")
+    query = "&".join(part for part in (query, more) if part)
+    if not query.isascii() or not query.isprintable() or " " in query:
+        query = quote(query, safe=SAFE_QUERY)
+    return path if _PLAIN.fullmatch(path) else quote(path, safe=SAFE_PATH), query.encode()
 
 
 def _known(options: Mapping[str, Any]) -> None:

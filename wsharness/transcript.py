@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from wsharness.asgi import ASGIEvent
-from wsharness.events import ClientEvent
+from wsharness.events import ClientEvent, value
 
 
 class Direction(str, Enum):
@@ -26,7 +26,7 @@ class Direction(str, Enum):
     """Something the harness found out: see Fact."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Connect:
     """A client asks for a connection."""
 
@@ -35,14 +35,14 @@ class Connect:
     subprotocols: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Sent:
     """A client sends a whole message."""
 
     data: str | bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Leave:
     """A client closes with a close frame; code None is a frame without a code."""
 
@@ -50,14 +50,14 @@ class Leave:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Dropped:
     """A client's connection is lost: FIN, or RST where `reset` is set."""
 
     reset: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """A client stops (`on=False`) or goes on reading."""
 
@@ -80,7 +80,7 @@ Stack: TypeAlias = tuple[Frame, ...]
 """From the outermost frame to the innermost."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Fact:
     """Something a probe found out; `kind` names it, `stack` says where."""
 
