@@ -25,7 +25,7 @@ class Birth(NamedTuple):
 MOMENT = 0.2  # seconds, in which a connection's own task ends that was about to
 _DEPTH = 60  # frames to look at for one of the user's own
 _born: "weakref.WeakKeyDictionary[asyncio.Task[Any], Birth]" = weakref.WeakKeyDictionary()
-_watched: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = weakref.WeakKeyDictionary()
+_COUNT = "_wsharness_births"  # an attribute of a loop: how many watch it
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -36,18 +36,17 @@ def watch(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
     attributes = getattr(loop, "__dict__", None)
     if attributes is None:
         return lambda: None
-    count = _watched.get(loop, 0)
-    _watched[loop] = count + 1
-    if count == 0:
+    count = attributes[_COUNT] = attributes.get(_COUNT, 0) + 1
+    if count == 1:
         make = loop.create_task
         attributes["create_task"] = lambda coro, **options: _note(make(coro, **options))
-    return lambda: _stop(loop, attributes)
+    return lambda: _stop(attributes)
 
 
-def _stop(loop: asyncio.AbstractEventLoop, attributes: dict[str, Any]) -> None:
-    _watched[loop] -= 1
-    if _watched[loop] == 0:
-        del _watched[loop]
+def _stop(attributes: dict[str, Any]) -> None:
+    attributes[_COUNT] -= 1
+    if attributes[_COUNT] == 0:
+        del attributes[_COUNT]
         attributes.pop("create_task", None)
 
 

@@ -5,6 +5,7 @@ notices when a release moves one.
 """
 
 import asyncio
+import ctypes
 import datetime as dt
 import functools
 import gc
@@ -15,7 +16,7 @@ import weakref
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from types import BuiltinMethodType, MethodType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from wsharness.errors import UsageError
 
@@ -177,6 +178,56 @@ class _SeededBytes:
         return self._random.randbytes(size)
 
 
+class StateInMemory:
+    """The state of a Random, to be given back.
+
+    `getstate` makes 625 numbers of it, which takes as long as a connection in a run: where memory lies as CPython
+    lays it out, its bytes are kept as they are.
+    """
+
+    SIZE = random.Random.__base__.__basicsize__ - object.__basicsize__  # type: ignore[union-attr]
+
+    def __init__(self, source: random.Random) -> None:
+        self._source = source
+        self._gauss_next = source.gauss_next  # type: ignore[attr-defined]
+        self._bytes = ctypes.string_at(self._address, self.SIZE)
+
+    @property
+    def _address(self) -> int:
+        return id(self._source) + object.__basicsize__
+
+    def give_back(self) -> None:
+        """Let the source be as it was."""
+        ctypes.memmove(self._address, self._bytes, self.SIZE)
+        self._source.gauss_next = self._gauss_next  # type: ignore[attr-defined]
+
+    @classmethod
+    def works(cls) -> bool:
+        """Whether a Random lies in memory as expected."""
+        source = random.Random(1)  # noqa: S311 (nobody is to be surprised by it)
+        before, kept = source.getstate(), cls(source)
+        source.random()
+        kept.give_back()
+        return source.getstate() == before
+
+
+class StateInNumbers:
+    """The same by Random's own methods."""
+
+    def __init__(self, source: random.Random) -> None:
+        self._source = source
+        self._state = source.getstate()
+
+    def give_back(self) -> None:
+        """Let the source be as it was."""
+        self._source.setstate(self._state)
+
+
+State: TypeAlias = StateInMemory | StateInNumbers
+keep_state: Callable[[random.Random], State] = StateInMemory if StateInMemory.works() else StateInNumbers
+_RANDOM: random.Random = random._inst  # noqa: SLF001 (whose methods the module's functions are)
+
+
 @contextmanager
 def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float], None] | None]:
     """Everything a run needs to be the same again; yields what moves the wall clock to a second of the run.
@@ -188,7 +239,7 @@ def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float],
     others.restart()
     travel = _journey() if clock else None
     usual, _BOUND._get_loop = _BOUND._get_loop, _get_loop  # noqa: SLF001
-    state, urandom, thresholds = random.getstate(), os.urandom, gc.get_threshold()
+    state, urandom, thresholds = keep_state(_RANDOM), os.urandom, gc.get_threshold()
     gc.set_threshold(*GC_THRESHOLDS)
     random.seed(seed)
     _set_urandom(_SeededBytes(seed))
@@ -199,7 +250,7 @@ def reproducible(seed: int, *, clock: bool = True) -> Iterator[Callable[[float],
             travel.stop()
         _BOUND._get_loop = usual  # noqa: SLF001
         _set_urandom(urandom)
-        random.setstate(state)
+        state.give_back()
         gc.set_threshold(*thresholds)
 
 

@@ -447,6 +447,8 @@ class Harness:
         An end that still is on its way through a slow link comes through then: nobody can blame the app for not
         knowing of it.
         """
+        if self._all_ended():
+            return
         patience = min(CLOSE_TIMEOUT, self.grace / 2)
         if not await self._all_end_within(patience):
             await self._drop_where(lambda connection: connection.left)
@@ -477,6 +479,8 @@ class Harness:
         self._stuck.append(f"{connection.name}: {_where(connection)}")
 
     async def _cancel_stuck(self) -> None:
+        if self._all_ended():
+            return
         for served in self._served.values():
             if not served.connection.ended:
                 served.connection.cancel()

@@ -316,6 +316,8 @@ class InProcessConnection(Connection):
 
     def _deliver_frame(self, frame: WireEvent) -> None:
         manners = self.manners
+        if manners is None and self.left:
+            return  # it has nothing to answer any more
         after = 0.0 if manners is None else manners.answers_after
         if isinstance(frame, Ping) and (manners is None or manners.answers_pings):
             self._runtime.call_later(after, lambda: self._server.client_acts(Pong(frame.data)))

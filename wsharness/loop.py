@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 
 from wsharness import determinism
 from wsharness.determinism import NumberedTask, TaskList
+from wsharness.interrupts import ENDS_PROCESS
 from wsharness.limits import VirtualLimits
 from wsharness.refusals import REFUSED, unsupported
 from wsharness.scheduling import ReadyQueue, Schedule
@@ -223,6 +224,18 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             super()._close_self_pipe()
 
     # Turns
+
+    def run_task(self, task: asyncio.Task[Any]) -> None:
+        """Run until the task is done: `run_until_complete`, for what is known to be a task of this loop."""
+        task.add_done_callback(self._stop_after)
+        try:
+            self.run_forever()
+        finally:
+            task.remove_done_callback(self._stop_after)
+
+    def _stop_after(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or not isinstance(task.exception(), ENDS_PROCESS):  # else it has been left already
+            self.stop()
 
     def _run_once(self) -> None:
         """One turn; where nothing is due or asked for, all that asyncio's own comes to is to run what is ready."""

@@ -16,7 +16,7 @@ SAFE_PATH = "/:@!$&'()*+,;=-._~%"
 SAFE_QUERY = SAFE_PATH + "?[]"
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2
 _PLAIN = re.compile(r"[\w/.-]*", re.ASCII)  # nothing to quote, as most paths
-KNOWN_TARGETS = 256  # different ones that need not be read again
+KNOWN_REQUESTS = 256  # different ones that need not be read again
 _BREAKS = re.compile(r"[\r\n\0]")
 
 
@@ -54,10 +54,11 @@ class Request:
     def _handshake(self) -> Handshake:
         if not isinstance(self.path, str):
             raise UsageError(f"expected a path that begins with '/'; got {self.path!r}")
-        target, query = _target(self.path, None if self.query is None else _query(self.query))
+        plain = _plain_handshake(self.path, None if self.query is None else _query(self.query))
         is_bare = self.headers is None and self.cookies is None and self.auth is None
-        headers = () if is_bare else tuple(self._headers())
-        return Handshake(target, query, headers, self._subprotocols() if self.subprotocols != () else ())
+        if is_bare and self.subprotocols == ():
+            return plain
+        return plain._replace(headers=() if is_bare else tuple(self._headers()), subprotocols=self._subprotocols())
 
     def _headers(self) -> Iterator[tuple[bytes, bytes]]:
         for name, value in _pairs("headers", self.headers):
@@ -80,9 +81,9 @@ class Request:
         return tuple(offered)
 
 
-@lru_cache(KNOWN_TARGETS)
-def _target(path: str, more: str | None) -> tuple[str, bytes]:
-    """A path and its query as they stand on the wire; `more` is a query beside that in the path."""
+@lru_cache(KNOWN_REQUESTS)
+def _plain_handshake(path: str, more: str | None) -> Handshake:
+    """A request that has a path and a query; `more` is a query beside that in the path."""
     if not path.startswith("/"):
         scheme, host = path.partition("://")[::2]
         better = "/" + (host.partition("/")[2] if host else scheme.lstrip("/"))
@@ -91,7 +92,7 @@ def _target(path: str, more: str | None) -> tuple[str, bytes]:
     query = "&".join(part for part in (query, more) if part)
     if not query.isascii() or not query.isprintable() or " " in query:
         query = quote(query, safe=SAFE_QUERY)
-    return path if _PLAIN.fullmatch(path) else quote(path, safe=SAFE_PATH), query.encode()
+    return Handshake(path if _PLAIN.fullmatch(path) else quote(path, safe=SAFE_PATH), query.encode())
 
 
 def _known(options: Mapping[str, Any]) -> None:

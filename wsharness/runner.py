@@ -56,9 +56,11 @@ class Runner:
         """The coroutine's value; raises what it raises, or SimulationStopped."""
         loop = self.loop
         self._task = task = loop.create_task(main)
-        with self.watch, contextlib.suppress(SimulationStopped):
+        with self.watch:
             try:
-                loop.run_until_complete(task)
+                loop.run_task(task)
+            except SimulationStopped:
+                pass
             except ENDS_PROCESS as error:
                 if task.done() or is_ctrl_c(error):
                     raise

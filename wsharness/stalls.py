@@ -14,6 +14,7 @@ from wsharness.watchdog import interruption, watchdog
 
 STEP_LIMIT = 5.0  # seconds of CPU a step of the app's may take, as in a simulation
 TRIO_LOOP = "unrolled_run"
+_NOTHING = nullcontext()
 CALLERS = frozenset((inprocess.__file__, http.__file__))  # whose calls are the app's
 
 
@@ -89,5 +90,5 @@ def watching(runtime: Runtime, note: Callable[[str, Fact], object], limit: float
     A simulated loop is watched by who runs it.
     """
     if hasattr(getattr(runtime, "loop", None), "turns"):
-        return nullcontext()
+        return _NOTHING
     return watchdog.watching(Turns(runtime, note), max(limit, STEP_LIMIT))
