@@ -35,24 +35,19 @@ _EMPTY: deque[Message | Closed | Lost] = deque()  # never filled: an empty one t
 
 
 class Host(Protocol):
-    """What a client needs of the harness around it."""
+    """What clients need of the harness around them."""
 
-    runtime: Runtime
     timeout: float
-    request: Request
+    crashes: dict[str, Any]
+    """The connections on which the app raised."""
+    links: dict[str, Faults]
+    """What the run says of clients' links, by name."""
 
     @property
-    def crashed(self) -> Mapping[str, Any]:
-        """The connections on which the app raised."""
+    def runtime(self) -> Runtime:
+        """The event loop."""
 
-    @property
-    def faults(self) -> Faults:
-        """What the client's link does."""
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None: ...
-
-    def open(self, client: "Client", overrides: dict[str, Any]) -> Connection:
+    def open(self, client: "Client") -> Connection:
         """Start a connection for the client."""
 
     def linked(self, client: "Client", connection: Connection) -> Connection:
@@ -61,7 +56,7 @@ class Host(Protocol):
     def app_error(self, client: "Client") -> BaseException | None:
         """The app's exception on this client's connection, if nobody has raised it yet."""
 
-    def raised(self, error: BaseException) -> None:
+    def mark_raised(self, error: BaseException) -> None:
         """The app's exception is being raised in the test."""
 
     def unanswered(self, client: "Client", limit: float) -> None:
@@ -80,8 +75,8 @@ class Host(Protocol):
 class _Over:
     """The host of clients whose run is over."""
 
-    crashed: Mapping[str, Any] = {}
-    faults: Faults = PERFECT
+    crashes: Mapping[str, Any] = {}
+    links: Mapping[str, Faults] = {}
 
     def need_running(self, verb: str) -> None:
         raise has_ended(verb)
@@ -115,11 +110,14 @@ class Client:
         "ignore",
         "name",
         "received",
+        "request",
         "sent",
     )
 
-    def __init__(self, name: str, host: Host) -> None:
+    def __init__(self, name: str, host: Host, request: Request) -> None:
         self.name: str = name
+        self.request: Request = request
+        """What it asks for when it connects."""
         self.received: list[str | bytes] = []
         """Every message that came, whether it was expected or not."""
         self.sent: list[str | bytes] = []
@@ -132,8 +130,9 @@ class Client:
         """How the connection ended, as far as the client has been told."""
         self._host = host
         self._inbox: deque[Message | Closed | Lost] = _EMPTY
-        self._changed = host.runtime.signal()
-        self._is_current = host.runtime.is_current
+        runtime = host.runtime
+        self._changed = runtime.signal()
+        self._is_current = runtime.is_current
         self._connection: Connection | None = None
         self._left: str | None = None
         self._waits_for: tuple[Any, str] | None = None  # a pattern, and the kind of message it is for
@@ -172,11 +171,12 @@ class Client:
     @property
     def link(self) -> Faults:
         """What the way to the server does; assign Faults, or a mapping, to change it, in mid-run too."""
-        return self._host.faults
+        return self._host.links.get(self.name) or as_faults(self.request.link or PERFECT)
 
     @link.setter
     def link(self, faults: Faults | Mapping[str, Any]) -> None:
-        self._host.faults = as_faults(faults)
+        self._host.links.pop(self.name, None)
+        self.request.link = as_faults(faults)
         if self._connection is not None:
             self._connection = self._host.linked(self, self._connection)
 
@@ -189,7 +189,9 @@ class Client:
             self._connection.on_event = _ignore  # what an old connection still says is nobody's business
         self._inbox = _EMPTY
         self.accepted = self.ended = self._left = None
-        self._connection = self._host.open(self, overrides)
+        if overrides:
+            self.request = self.request.but(**overrides)  # and from now on
+        self._connection = self._host.open(self)
 
     async def opened(self, within: float | None = None) -> "Client":
         """Wait for the handshake's answer; raise ConnectionRejected, ConnectionLost or the app's exception."""
@@ -211,7 +213,7 @@ class Client:
 
     async def _need_offered(self, chosen: str) -> None:
         """Hang up, as every client does, where the server chose a subprotocol that was not offered (RFC 6455 4.1)."""
-        offered = self._host.request.handshake().subprotocols
+        offered = self.request.handshake().subprotocols
         if chosen not in offered:
             await self.drop()
             choice = " or ".join(map(repr, offered)) or "none"
@@ -518,12 +520,12 @@ class Client:
         return self._host.timeout if within is None else seconds(within, name)
 
     def _something(self) -> bool:
-        return bool(self._inbox) or (bool(self._host.crashed) and self._host.app_error(self) is not None)
+        return bool(self._inbox) or (bool(self._host.crashes) and self._host.app_error(self) is not None)
 
     def _raise_app_error(self) -> None:
-        error = self._host.app_error(self) if self._host.crashed else None
+        error = self._host.app_error(self) if self._host.crashes else None
         if error is not None:
-            self._host.raised(error)
+            self._host.mark_raised(error)
             raise error
 
     def _need_open(self, verb: str) -> None:

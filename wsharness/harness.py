@@ -19,7 +19,7 @@ from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlock
 from wsharness.explaining import View, Words, brief
 from wsharness.http import open_client
 from wsharness.inprocess import LIFESPAN_LIMIT, InProcessConnection, InProcessServer, LifespanMode
-from wsharness.link import PERFECT, Faults, Link, as_faults
+from wsharness.link import PERFECT, Faults, Link
 from wsharness.narration import render_transcript
 from wsharness.profiles import Profile, get_profile
 from wsharness.request import Request
@@ -264,33 +264,34 @@ class Harness:
     def new_client(self, name: str | None, request: Request) -> Client:
         """A client that is not connected yet."""
         name = name or f"client{len(self.clients) + 1}"
-        client = Client(name, _Host(self, name, request))
+        client = Client(name, self, request)
         self.clients.append(client)
         return client
 
-    def open(self, client: Client, request: Request) -> Connection:
+    def open(self, client: Client) -> Connection:
         """Start a connection for a client; its second is named `name#2`."""
         count = self._counts[client.name] = self._counts.get(client.name, 0) + 1
         name = client.name if count == 1 else f"{client.name}#{count}"
-        faults = client.link if self.links or request.link is not None else PERFECT
+        faults = client.link if self.links or client.request.link is not None else PERFECT
         if faults is not PERFECT:
-            return self._open_link(name, client, request, faults)
-        return self._serve(name, client, request, client.on_event)
+            return self._open_link(name, client, faults)
+        return self._serve(name, client, client.on_event)
 
-    def _serve(self, name: str, client: Client, request: Request, on_event: OnEvent) -> Connection:
+    def _serve(self, name: str, client: Client, on_event: OnEvent) -> Connection:
         assert self._server is not None
-        connection, channel = self._server.connect(name, request.handshake(), on_event)
+        connection, channel = self._server.connect(name, client.request.handshake(), on_event)
         self._served[name] = _Served(connection, client, weakref.ref(channel))
         return connection
 
-    def _open_link(self, name: str, client: Client, request: Request, faults: Faults) -> Link:
+    def _open_link(self, name: str, client: Client, faults: Faults) -> Link:
         def connect(on_event: OnEvent) -> Connection:
-            return self._serve(name, client, request, on_event)
+            return self._serve(name, client, on_event)
 
         return Link(name, client.on_event, connect, faults, seed=self._seed, runtime=self.runtime)
 
-    def linked(self, client: Client, connection: Connection, faults: Faults) -> Connection:
-        """The client's connection, through a link with these faults from now on."""
+    def linked(self, client: Client, connection: Connection) -> Connection:
+        """The client's connection, through a link with the client's faults from now on."""
+        faults = client.link
         if isinstance(connection, Link):
             connection.faults = faults
         elif client.state in ("connecting", "connected"):
@@ -529,61 +530,6 @@ class Harness:
         """Connections that ended whose `receive` or `send` something still holds, and their app's end."""
         served = ((name, served.channel) for name, served in self._served.items() if served.connection.ended)
         return [(name, channel) for name, channel in served if channel() is not None]
-
-
-class _Host:
-    """What one client knows of its harness."""
-
-    __slots__ = ("_harness", "_name", "crashed", "need_running", "request", "runtime", "timeout")
-
-    def __init__(self, harness: Harness, name: str, request: Request) -> None:
-        self._harness = harness
-        self._name = name
-        self.request = request
-        self.runtime = harness.runtime
-        self.timeout = harness.timeout
-        self.crashed = harness.crashes
-        self.need_running = harness.need_running
-
-    @property
-    def faults(self) -> Faults:
-        """What the client's link does: what the run says of it, else what the client asked for."""
-        return self._harness.links.get(self._name) or as_faults(self.request.link or PERFECT)
-
-    @faults.setter
-    def faults(self, faults: Faults) -> None:
-        self._harness.links.pop(self._name, None)
-        self.request.link = faults
-
-    def linked(self, client: Client, connection: Connection) -> Connection:
-        """The client's connection, through its link from now on."""
-        return self._harness.linked(client, connection, self.faults)
-
-    def open(self, client: Client, overrides: dict[str, Any]) -> Connection:
-        """Start a connection for the client; overrides hold from now on."""
-        if overrides:
-            self.request = self.request.but(**overrides)
-        return self._harness.open(client, self.request)
-
-    def app_error(self, client: Client) -> BaseException | None:
-        """The app's exception on this client's connection, if nobody has raised it yet."""
-        return self._harness.app_error(client)
-
-    def unanswered(self, client: Client, limit: float) -> None:
-        """The handshake got no answer in time: raise what that means, if it is not the app's fault."""
-        self._harness.unanswered(client, limit)
-
-    def raised(self, error: BaseException) -> None:
-        """The app's exception is being raised in the test."""
-        self._harness.mark_raised(error)
-
-    def explain(self, client: Client) -> str:
-        """The transcript's tail, where the app is suspended, what others have."""
-        return self._harness.explain(client)
-
-    def words(self) -> Words:
-        """Says what came instead of what was expected."""
-        return self._harness.words()
 
 
 def _is_own_end(connection: "InProcessConnection | WireConnection", scopes: list[Any], error: BaseException) -> bool:
