@@ -215,6 +215,21 @@ def test_randomness_is_seeded_and_put_back():
     assert uuid.uuid4() != uuid.uuid4()
 
 
+@pytest.mark.parametrize("keep", [determinism.StateInMemory, determinism.StateInNumbers])
+def test_the_state_of_a_random_is_given_back_whole(keep):
+    source = random.Random(7)
+    source.gauss(0, 1)  # keeps a second number for the next call
+    state, kept = source.getstate(), keep(source)
+    source.seed(8)
+    assert source.getstate() != state
+    kept.give_back()
+    assert source.getstate() == state and state[2] is not None
+
+
+def test_cpython_lays_a_random_out_as_expected():
+    assert determinism.keep_state is determinism.StateInMemory
+
+
 def test_randomness_is_put_back_when_the_run_fails():
     async def main():
         raise ValueError

@@ -38,7 +38,7 @@ SPIN_LIMIT = 1_000  # calls on an ended connection without a turn of the loop
 CLOSE: ASGIEvent = {"type": "websocket.close"}
 FLOOD = 1 << 17  # sends without a turn: a power of two, since every send looks
 ENDED = frozenset((State.GONE, State.SEEN, State.CLOSED, State.ABANDONED, State.LOST))
-OPEN, IN_USE = State.OPEN, Phase.OPEN  # an enum's own lookup is slow
+OPEN, AT_FIRST, IN_USE = State.OPEN, Phase.HANDSHAKE, Phase.OPEN  # an enum's own lookup is slow
 CLIENT, RECEIVE, SEND, SERVER = Direction.CLIENT, Direction.RECEIVE, Direction.SEND, Direction.SERVER
 KNOWN_REQUESTS = 256  # different ones that need not be read again
 WIRE_EVENTS = frozenset((Ping, Pong, CloseFrame, End))
@@ -91,7 +91,7 @@ class Channel:
         self._spins = 0
         self._floods = False
         self._changed = changed
-        self._phase = Phase.HANDSHAKE
+        self._phase = AT_FIRST
         self._watch = watch
 
     async def receive(self) -> ASGIEvent:
@@ -122,8 +122,13 @@ class Channel:
         server = self._server
         if not server.writable or server.receiving:
             await self._wait_to_send(event)
-        is_message = event.get("type") == "websocket.send"
-        if not is_message or self._phase is not IN_USE or (event.get("text") is None) is (event.get("bytes") is None):
+        kind, phase = event.get("type"), self._phase
+        is_message = kind == "websocket.send"
+        if is_message:
+            is_usual = phase is IN_USE and (event.get("text") is None) is not (event.get("bytes") is None)
+        else:
+            is_usual = phase is AT_FIRST and kind == "websocket.accept" and event.get("subprotocol") is None
+        if not is_usual:
             self._watch(self.name, self._judged(event), self._phase, server.offered, None)
         self._records.append(new_record((self._now(), self.name, SEND, event)))
         try:
@@ -132,7 +137,7 @@ class Channel:
             self._note_raised(event, error)
             raise
         if not is_message:
-            self._phase = next_phase(self._phase, event)
+            self._phase = next_phase(phase, event)
         if self._yields or server.state is not OPEN:
             await self._after_send()
 
