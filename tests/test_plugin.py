@@ -303,3 +303,56 @@ def test_ws_runs_under(runner, tmp_path):
     if "failed" in outcome:
         assert "ValueError: boom" in out
         assert "WebSocket transcript" in out
+
+
+INTERRUPTED = """
+    import asyncio, pytest, signal
+
+    def by_hand():
+        raise KeyboardInterrupt
+
+    def presses():
+        signal.raise_signal(signal.SIGINT)
+
+    async def work(how):
+        if how == "task":
+            await asyncio.sleep(0)
+        END()
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        how = (await receive())["text"]
+        if how == "task":
+            task = asyncio.create_task(work(how))
+            await asyncio.sleep(1)
+        await work(how)
+
+    @pytest.fixture
+    def ws(ws_factory):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return ws_factory(app, lifespan="off")
+
+    @pytest.mark.parametrize("how", ["handler", "task"])
+    async def test_it(ws, how):
+        client = await ws.connect("/")
+        await client.send(how)
+        await client.expect("x")
+
+    @pytest.mark.simulated
+    @pytest.mark.parametrize("how", ["handler", "task"])
+    async def test_simulated(ws, how):
+        client = await ws.connect("/")
+        await client.send(how)
+        await client.expect("x")
+
+    def test_other():
+        pass
+"""
+
+
+def test_an_app_that_raises_a_keyboard_interrupt_fails_its_test_and_the_users_ends_all(tmp_path):
+    out = run(tmp_path, INTERRUPTED.replace("END", "by_hand"), *NO_PLUGIN, *UNKNOWN)
+    assert "4 failed, 1 passed" in out and "expected an app that ends no process" in out, out
+    out = run(tmp_path, INTERRUPTED.replace("END", "presses"), *NO_PLUGIN, *UNKNOWN)
+    assert "!!! KeyboardInterrupt !!!" in out and "failed" not in out, out

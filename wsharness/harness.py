@@ -19,6 +19,7 @@ from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlock
 from wsharness.explaining import View, Words, brief
 from wsharness.http import open_client
 from wsharness.inprocess import LIFESPAN_LIMIT, InProcessConnection, InProcessServer, LifespanMode
+from wsharness.interrupts import as_failure
 from wsharness.link import PERFECT, Faults, Link
 from wsharness.narration import render_transcript
 from wsharness.profiles import Profile, get_profile
@@ -360,7 +361,7 @@ class Harness:
         fact = Fact("crashed", probes.text_of(error), probes.stack_of_error(error), data)
         self.note(connection.name, fact)
         if not harmless and self.keeps_errors:
-            self.crashes[connection.name] = _Crash(error)
+            self.crashes[connection.name] = _Crash(as_failure(error))
 
     def note(self, client: str, fact: Fact) -> None:
         """Write a fact into the transcript."""

@@ -418,7 +418,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().close()
         self._progress, self._idle_hook = _no_progress, None
         self.__dict__.pop("limits", None)  # it may be closed twice
-        self.set_exception_handler(None)
+        self.set_exception_handler(None if self.outcome is None else _hush)  # why it was stopped has been told
 
     def say_farewell(self) -> None:
         """From here on whatever is left gets a bounded number of turns."""
@@ -445,6 +445,10 @@ def _refusing(name: str) -> Callable[..., Any]:
 for _name in REFUSED:
     if hasattr(asyncio.SelectorEventLoop, _name):
         setattr(VirtualTimeLoop, _name, _refusing(_name))
+
+
+def _hush(*_: Any) -> None:
+    """What is still said of a run that was stopped."""
 
 
 def _no_progress() -> int:

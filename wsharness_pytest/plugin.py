@@ -197,10 +197,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Close the harness inside the test's own coroutine, and run simulated tests in virtual time."""
-    if not isinstance(item, pytest.Function) or not running.is_ours(item):
-        return (yield)
-    with running.prepared(item):
-        return (yield)
+    with running.spared(item):
+        if not isinstance(item, pytest.Function) or not running.is_ours(item):
+            return (yield)
+        with running.prepared(item):
+            return (yield)
 
 
 @pytest.hookimpl

@@ -55,6 +55,22 @@ def prepared(item: pytest.Function) -> Generator[None]:
         vars(item).pop("runtest", None)
 
 
+@contextmanager
+def spared(item: pytest.Item) -> Generator[None]:
+    """Let a KeyboardInterrupt that the app raised fail the test, and not end all of them."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        if HARNESSES not in item.stash:
+            raise
+        from wsharness.interrupts import as_failure  # noqa: PLC0415 (starting pytest must not import wsharness)
+
+        failure = as_failure(error)
+        if failure is error:
+            raise
+        raise failure from error
+
+
 def _closing(test: Callable[..., Any], item: pytest.Item) -> Callable[..., Any]:
     @functools.wraps(test)
     async def closing(*args: Any, **kwargs: Any) -> None:
