@@ -71,6 +71,11 @@ def own_test(module: Path) -> Path:
     return ROOT / "tests" / inside.with_name(f"test_{module.stem.strip('_')}.py")
 
 
+@pytest.fixture(scope="module")
+def trees() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text()) for path in CODE}
+
+
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
 
@@ -97,35 +102,47 @@ def test_there_is_something_to_look_at() -> None:
     assert len(MODULES) > 10
 
 
-@pytest.mark.parametrize("module", MODULES, ids=name)
-def test_a_module_says_in_one_line_what_it_is(module: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(module.read_text()))
-    assert docstring, "the module has no docstring"
+def test_a_module_says_in_one_line_what_it_is(trees: dict[Path, ast.Module]) -> None:
+    wrong = {name(module): said for module in MODULES if (said := wrong_docstring(trees[module]))}
+    assert not wrong
+
+
+def wrong_docstring(module: ast.Module) -> str:
+    docstring = ast.get_docstring(module)
+    if not docstring:
+        return "the module has no docstring"
     first, _, rest = docstring.partition("\n")
-    assert first.strip(), "the docstring begins with an empty line"
-    assert not rest or rest.startswith("\n"), "the docstring's first sentence takes more than its first line"
+    if not first.strip():
+        return "the docstring begins with an empty line"
+    return "the docstring's first sentence takes more than its first line" if rest and rest[0] != "\n" else ""
 
 
-@pytest.mark.parametrize("module", [path for path in MODULES if path.stem != "__init__"], ids=name)
-def test_a_module_has_its_own_test_file(module: Path) -> None:
+def test_a_module_has_its_own_test_file() -> None:
+    missing = {name(module): name(own_test(module)) for module in MODULES if not is_tested(module)}
+    assert not missing
+
+
+def is_tested(module: Path) -> bool:
     elsewhere = TESTED_IN.get(name(module))
-    found = own_test(module).exists() or (elsewhere is not None and (ROOT / elsewhere).exists())
-    assert found, f"expected {name(own_test(module))} to test {name(module)}"
+    here = module.stem == "__init__" or own_test(module).exists()
+    return here or (elsewhere is not None and (ROOT / elsewhere).exists())
 
 
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_files_and_functions_stay_short(path: Path) -> None:
-    source = path.read_text()
-    assert len(source.splitlines()) <= MAX_FILE
-    long = {node.name: length(node) for node in functions(ast.parse(source)) if length(node) > MAX_FUNCTION}
-    assert not long, f"functions of more than {MAX_FUNCTION} lines: {long}"
+def test_files_and_functions_stay_short(trees: dict[Path, ast.Module]) -> None:
+    long = {name(path): lines for path in CODE if (lines := len(path.read_text().splitlines())) > MAX_FILE}
+    long |= {
+        f"{name(path)}: {node.name}": length(node)
+        for path, tree in trees.items()
+        for node in functions(tree)
+        if length(node) > MAX_FUNCTION
+    }
+    assert not long
 
 
-@pytest.mark.parametrize("path", CODE, ids=name)
-def test_folders_say_what_is_in_them(path: Path) -> None:
-    if name(path) in NAMED_BY_FASTAPI:
-        return
-    assert not {"utils", "core", "common", "helpers", "misc"} & {*path.relative_to(ROOT).with_suffix("").parts}
+def test_folders_say_what_is_in_them() -> None:
+    vague = {"utils", "core", "common", "helpers", "misc"}
+    names = (path.relative_to(ROOT) for path in CODE if name(path) not in NAMED_BY_FASTAPI)
+    assert [str(path) for path in names if vague & {*path.with_suffix("").parts}] == []
 
 
 def test_import_wsharness_is_light() -> None:
