@@ -3,8 +3,8 @@ import weakref
 import pytest
 
 from tests.bugs import load
-from wsharness import simulate
-from wsharness.conversations import Options, conversations, many_comings
+from wsharness import checks, conversations, simulate
+from wsharness.conversations import Options, many_comings
 from wsharness.growth import FEW, sizes
 from wsharness.targets import Route
 
@@ -12,8 +12,16 @@ ROUTE = Route("/ws", "", {})
 OPTIONS = Options(target="x:app", runs=0, messages=('{"number": 1, "text": "hi"}',))
 
 
+@pytest.fixture(autouse=True)
+def fewer(monkeypatch):
+    """What shows with a thousand connections shows with a hundred, if that is many."""
+    monkeypatch.setattr(checks, "MANY_CONNECTIONS", 100)
+    monkeypatch.setattr(conversations, "MANY_VISITS", 120)
+    monkeypatch.setattr(conversations, "MANY_MESSAGES", 150)
+
+
 def case(kind):
-    return next(case for case in conversations(ROUTE, OPTIONS) if case.kind == kind)
+    return next(case for case in conversations.conversations(ROUTE, OPTIONS) if case.kind == kind)
 
 
 def run(app, scenario):
@@ -56,7 +64,7 @@ def test_tasks_that_never_end_are_not_told_of_as_lists_of_tasks(name):
     assert "WSH111" not in codes(result)
 
 
-@pytest.mark.parametrize("limit", [10, 200])
+@pytest.mark.parametrize("limit", [3, 20])
 def test_what_has_a_limit_does_not_grow(limit):
     last = []
 
@@ -105,7 +113,7 @@ def test_handshakes_without_an_answer_are_not_told_at_length(monkeypatch):
 
 def test_without_stalls_and_many_connections_nothing_is_measured(monkeypatch):
     monkeypatch.setattr("wsharness.growth.sizes", None)
-    run(load("state_grows").correct(), next(conversations(ROUTE, OPTIONS)).scenario)
+    run(load("state_grows").correct(), next(conversations.conversations(ROUTE, OPTIONS)).scenario)
     assert FEW > 1
 
 

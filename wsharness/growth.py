@@ -15,7 +15,6 @@ from wsharness.transcript import Fact
 
 CONTAINERS = (list, dict, set, deque)
 FEW = 40  # connections of one client from which on growth is looked for
-MANY = 1000  # connections after which what still grows has no limit that anybody chose
 LEAST = 50  # entries that a queue must have gained while its client did not read
 Sizes = dict[int, tuple[int, Any]]
 """id → length, and the container: kept alive, so that ids stay its own."""
