@@ -4,7 +4,7 @@ import pytest
 
 from tests.bugs import load
 from wsharness import checks, conversations, simulate
-from wsharness.conversations import Options, many_comings
+from wsharness.conversations import COMINGS, Options, many_comings
 from wsharness.growth import FEW, sizes
 from wsharness.targets import Route
 
@@ -52,14 +52,14 @@ def test_what_grows_with_every_connection():
     bug = load("state_grows")
     few = run(bug.broken(), case("comings and goings").scenario)
     assert any(few.transcript.facts("grows")) and codes(few) == set()
-    [failure] = run(bug.broken(), many_comings(ROUTE, OPTIONS).scenario).failures
+    [failure] = run(bug.broken(), many_comings(ROUTE, OPTIONS, COMINGS).scenario).failures
     assert failure.code == "WSH111" and ".transcripts in bare.app" in failure.message
     assert not any(run(bug.correct(), case("comings and goings").scenario).transcript.facts("grows"))
 
 
 @pytest.mark.parametrize("name", ["cancellation_swallowed", "disconnect_ignored"])
 def test_tasks_that_never_end_are_not_told_of_as_lists_of_tasks(name):
-    result = run(load(name).broken(), many_comings(ROUTE, OPTIONS).scenario)
+    result = run(load(name).broken(), many_comings(ROUTE, OPTIONS, COMINGS).scenario)
     assert "WSH102" in codes(result)
     assert "WSH111" not in codes(result)
 
@@ -78,7 +78,7 @@ def test_what_has_a_limit_does_not_grow(limit):
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    assert codes(run(app, many_comings(ROUTE, OPTIONS).scenario)) == set()
+    assert codes(run(app, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()
 
 
 def test_garbage_does_not_grow():
@@ -98,7 +98,7 @@ def test_garbage_does_not_grow():
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    assert codes(run(app, many_comings(ROUTE, OPTIONS).scenario)) == set()
+    assert codes(run(app, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()
 
 
 def test_handshakes_without_an_answer_are_not_told_at_length(monkeypatch):
