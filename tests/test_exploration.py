@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import json
 import math
 import os
@@ -385,3 +386,27 @@ def test_a_seed_that_gives_two_transcripts_is_a_failure(few_runs):
     report = look(rooms.Timed().app(), runs=1, schedule="fifo", messages=("hello",))
     [failure] = [one for one in report.failures if one.code == "WSH401"]
     assert (failure.severity, failure.route) == ("failure", "/ws")
+
+
+async def quotes(websocket):
+    async def answer(text):
+        if websocket.path_params["symbol"] == "ACME" and text == "buy" and websocket.query_params.get("as"):
+            raise LookupError("sold out")
+
+    await talk(websocket, answer)
+
+
+def test_what_was_learnt_of_a_route_is_brought_along(monkeypatch):
+    def learnt(_, route, options):
+        return dataclasses.replace(
+            options,
+            params=(("symbol", "ACME"),),
+            query=(("as", "ann"),),
+            messages=("sell",),
+            opening=("x",),
+            deep=("buy",),
+        )
+
+    monkeypatch.setattr(exploration, "with_messages", learnt)
+    report = explore(serve(quotes, "/quotes/{symbol}"), Options(runs=60, schedule="fifo"))
+    assert "LookupError" in {failure.kind for failure in report.failures}

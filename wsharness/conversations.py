@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from wsharness.packing import pack, unpack
 from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses, reorderings
-from wsharness.phrases import Data, own
+from wsharness.phrases import Data
 from wsharness.scenario.entry import Entry, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
@@ -103,6 +103,7 @@ def entry_of(options: Options) -> Entry:
         params=dict(options.params),
         subprotocols=options.subprotocols,
         hello=options.hello,
+        own=options.own,
     )
 
 
@@ -207,17 +208,10 @@ class _Conversations:
 
     def enter(self, *names: str) -> list[Step]:
         """Connect clients and say what must be said first."""
-        steps = []
+        entry, steps = entry_of(self.options), list[Step]()
         for name in names:
-            steps.append(Step(client=name, verb=Verb.CONNECT))
-            steps += [self._says(step, name) for step in self.options.hello]
+            steps += entry.steps(name)
         return [*steps, _pause()]
-
-    def _says(self, step: Step, name: str) -> Step:
-        """The step as this client takes it."""
-        if self.options.own and step.verb in (Verb.SEND, Verb.SEND_BYTES):
-            return replace(step, client=name, value=own(step.value, NAMES.index(name) + 1))
-        return replace(step, client=name)
 
     def leaving(self) -> Iterator[Case]:
         """One client leaves in every way at every step."""

@@ -146,11 +146,13 @@ class _Explorer:
         self._profiles = itertools.cycle(PROFILES if options.profile == "all" else [options.profile])
         warm_up()
 
-    def _conversations(self, messages: Sequence[Any], opening: Sequence[Any] = ()) -> SearchStrategy[Scenario]:
+    def _conversations(
+        self, messages: Sequence[Any], routes: Sequence[Route] = (), entry: Entry | None = None
+    ) -> SearchStrategy[Scenario]:
         options = self._options
         return strategies.conversations(
-            self._routes,
-            replace(options.entry, hello=(*options.entry.hello, *opening)),
+            routes or self._routes,
+            options.entry if entry is None else entry,
             clients=options.clients,
             steps=options.steps,
             moves=strategies.Moves.of(messages),
@@ -227,13 +229,18 @@ class _Explorer:
 
     def _learn(self) -> None:
         """Look in the app for the messages that lead into it, and for what comes first, where none was given."""
-        found: list[conversations.Options] = []
+        about, inside = self._about(), list[SearchStrategy[Scenario]]()
         for route in self._routes:
             if not _is_over(self._until):
-                found.append(with_messages(self._app, route, self._about()))
-                self._messages[route.path] = found[-1].messages
+                found = with_messages(self._app, route, about)
+                self._messages[route.path] = found.messages
+                entry = conversations.entry_of(found)
+                if entry != conversations.entry_of(about):
+                    inside.append(self._conversations(found.messages, [route], entry))
+                if found.opening:
+                    entry = conversations.entry_of(conversations.opened(found))
+                    inside.append(self._conversations(found.deep, [route], entry))
         known = dict.fromkeys(text for messages in self._messages.values() for text in messages)
-        inside = [self._conversations(one.deep, one.opening) for one in found if one.opening]
         self._strategy = st.one_of(self._conversations(tuple(known)), *inside)
 
     def _about(self) -> conversations.Options:

@@ -159,7 +159,7 @@ class _Scout:
             messages=messages,
             opening=opening,
             deep=deep,
-            own=each,
+            own=each and bool(opening),
             asked=self.asked(),
             subprotocols_known=tuple(self.words.subprotocols),
         )

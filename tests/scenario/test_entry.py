@@ -33,6 +33,13 @@ def test_it_connects_and_says_hello():
     ]
 
 
+def test_each_says_a_name_of_its_own():
+    entry = Entry(hello=("NICK alice", {"a": 1}, Step("eve", Verb.SEND, '{"user": "alice"}')), own=True)
+    assert [step.value for step in entry.steps("alice")][1:] == ["NICK alice", {"a": 1}, '{"user": "alice"}']
+    assert [step.value for step in entry.steps("carol")][1:] == ["NICK alice3", {"a": 1}, '{"user": "alice3"}']
+    assert [step.value for step in entry.steps("client5")][1] == "NICK alice"
+
+
 def test_names():
     assert [client_name(number) for number in (1, 4, 5)] == ["alice", "dave", "client5"]
     assert sending("ann", "hi") == Step("ann", Verb.SEND, "hi")

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wsharness.phrases import own
 from wsharness.scenario.model import ClientSpec, Step, Verb
 from wsharness.targets import Route, example, fill, fill_headers
 
@@ -27,6 +28,8 @@ class Entry:
     subprotocols: tuple[str, ...] = ()
     hello: tuple[Any, ...] = ()
     """What is said first: messages, or steps of any client."""
+    own: bool = False
+    """Each client says it with a name of its own."""
 
     def client(self, route: Route, number: int, shared: Collection[str] = ()) -> ClientSpec:
         """The client of that number, from 1, on a route; parameters in `shared` have the first client's values."""
@@ -44,8 +47,13 @@ class Entry:
     def steps(self, name: str, *, at_once: bool = False) -> Iterator[Step]:
         """The steps by which a client comes in; `at_once` does not wait for the answer before others act."""
         yield Step(name, Verb.CONNECT, within=0.0 if at_once else None)
-        for one in self.hello:
-            yield replace(one, client=name) if isinstance(one, Step) else sending(name, one)
+        yield from (self._said(one, name) for one in self.hello)
+
+    def _said(self, one: Any, name: str) -> Step:
+        step = replace(one, client=name) if isinstance(one, Step) else sending(name, one)
+        if not self.own or name not in NAMES or not isinstance(step.value, (str, bytes)):
+            return step
+        return replace(step, value=own(step.value, NAMES.index(name) + 1))
 
 
 def sending(name: str, message: Any) -> Step:
