@@ -113,7 +113,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._timers = 0
         self._tasks = TaskList()
         self.limits: VirtualLimits = VirtualLimits(self.time, self._number, self._plan)
-        self._threads_before = frozenset(threading.enumerate())
+        self._threads_before = set(threading.enumerate())
+        self._threads_known: list[threading.Thread] = []
         self._virtual = VirtualSelector(self.pause, selectors.DefaultSelector() if real_io else None)
         super().__init__(self._virtual)
         if not schedule.ordered:
@@ -277,9 +278,26 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             return self._really_wait(timeout)
         if timeout is None:
             self._nothing_left()
-        elif timeout > 0:
+        elif timeout > 0 and not self._hear_threads():
             self._jump(self._scheduled[0].when())
         return []
+
+    def _hear_threads(self) -> bool:
+        """Whether a thread of the app's own, such as aiosqlite's, called; one at work is waited for."""
+        alive = list(threading._active.values())  # type: ignore[attr-defined]  # noqa: SLF001 (`enumerate` takes a lock)
+        if alive == self._threads_known:
+            return False
+        threads = self._threads_that_may_call()
+        if not threads:
+            self._threads_known = alive
+            return False
+        with own_work(self):
+            deaf = self.jobs.hear(threads)
+        self._threads_before.update(deaf)
+        return self._take_arrived()
+
+    def _threads_that_may_call(self) -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one not in self._threads_before and may_call_back(one)]
 
     def _jump(self, when: float) -> None:
         if when > self._time_limit:
@@ -299,7 +317,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._idle_hook()
             if self._ready or self._scheduled:
                 return
-        if any(may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before):
+        if self._threads_that_may_call():
             with own_work(self):
                 self.jobs.wait_for_call(patiently=True)
             if self._take_arrived():
@@ -342,9 +360,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _is_outside_open(self) -> bool:
         """Whether something real is open: files other than the loop's own pipe, or threads that may call."""
-        return self._are_files_open() or any(
-            may_call_back(thread) for thread in threading.enumerate() if thread not in self._threads_before
-        )
+        return self._are_files_open() or bool(self._threads_that_may_call())
 
     def _are_files_open(self) -> bool:
         return len(self._virtual.get_map()) > 1

@@ -6,11 +6,15 @@ virtual time. A job that calls back into the loop is parked: then the loop turns
 """
 
 import asyncio
+import dis
 import functools
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import Context
+from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 from anyio._backends import _asyncio as anyio_backend
@@ -18,6 +22,7 @@ from anyio._backends import _asyncio as anyio_backend
 T = TypeVar("T")
 
 OWN_THREADS = ("wsharness",)
+CALM = 0.005  # real seconds in which a thread of the app's own takes up what it was given
 SILENCE = 0.002  # real seconds without a call from a parked job before time may pass
 
 
@@ -107,6 +112,16 @@ class Jobs:
                 lambda: bool(self.arrived) or len(self._parked) < parked or any(job.entered for job in self._waiting),
                 limit,
             )
+
+    def hear(self, threads: Collection[threading.Thread]) -> Collection[threading.Thread]:
+        """Wait for a call of threads that are no jobs, a moment and while one is at work; those that went on and on."""
+        with self._changed:
+            called = self._changed.wait_for(lambda: bool(self.arrived), CALM)
+            for _ in range(round(self.limit / SILENCE)):
+                if called or not any(map(is_at_work, threads)):
+                    return ()
+                called = self._changed.wait_for(lambda: bool(self.arrived), SILENCE)
+            return () if called else [thread for thread in threads if is_at_work(thread)]
 
     @property
     def parked(self) -> Job | None:
@@ -217,6 +232,38 @@ def may_call_back(thread: threading.Thread) -> bool:
         or isinstance(thread, anyio_backend.WorkerThread)
         or thread is threading.current_thread()
     )
+
+
+WAITS = ("accept", "acquire", "get", "join", "poll", "read", "readline", "recv", "select", "sleep", "wait")
+"""What a thread calls that has nothing to do."""
+WAITING = ("queue", "selectors", "threading", "_queue")
+"""The modules whose functions make a thread wait."""
+
+
+def is_at_work(thread: threading.Thread) -> bool:
+    """Whether a thread does something, as far as its innermost call shows; what C does for it is work."""
+    if _is_run(thread.native_id):
+        return True
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 (no public name)
+    if frame is None or frame.f_globals.get("__name__") in WAITING:
+        return False
+    return _called_at(frame.f_code, frame.f_lasti) not in WAITS
+
+
+def _is_run(number: int | None) -> bool:
+    """Whether the system runs a thread, would if it had a processor for it, or reads a file for it; Linux says so."""
+    try:
+        status = Path(f"/proc/self/task/{number}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(") ")[2][:1] in ("R", "D")
+
+
+@functools.lru_cache(256)
+def _called_at(code: CodeType, offset: int) -> str:
+    """The method that was last named before an instruction."""
+    names = (one for one in dis.get_instructions(code) if one.opname in ("LOAD_METHOD", "LOAD_ATTR"))
+    return next((str(one.argval) for one in reversed(list(names)) if one.offset <= offset), "")
 
 
 class _Followed:
