@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import dataclasses
 import logging
 
 import falcon.asgi
@@ -376,3 +377,8 @@ async def both_draw(ws):
 
 def test_a_lock_whose_holder_still_listens_is_no_deadlock():
     assert codes(simulate(both_draw, holds_a_lock_while_it_listens())) == []
+
+
+def test_a_cancelled_timer_keeps_no_connection():
+    scenario = dataclasses.replace(loads(PRINTING)[0], steps=loads(PRINTING)[0].steps[:4])
+    assert codes(simulate(scenario, quart_printer(gives_back=True), memory=True)) == []

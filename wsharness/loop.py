@@ -403,6 +403,15 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     # Looking in
 
+    def drop_cancelled_timers(self) -> None:
+        """Let go of timers that were cancelled: until their time they hold the context in which they were made."""
+        kept = [timer for timer in self._scheduled if not timer.cancelled()]
+        heapq.heapify(kept)
+        for timer in self._scheduled:
+            timer._scheduled = not timer.cancelled()  # noqa: SLF001 (as asyncio's own loop does where many were)
+        self._scheduled[:] = kept
+        self._timer_cancelled_count = 0
+
     def app_timers(self) -> int:
         """How many pending timers are not the harness's own."""
         return sum(not timer.cancelled() and not _is_ours(timer) for timer in self._scheduled)

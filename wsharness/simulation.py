@@ -240,6 +240,7 @@ class _World:
             self._note_kept()
 
     def _note_kept(self) -> None:
+        self._loop.drop_cancelled_timers()
         gc.collect()
         for name, channel in self.harness.kept()[:MOST_KEPT]:
             path = holders.path_to(channel(), self.harness.app) if self._memory == "holders" else ""
