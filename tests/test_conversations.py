@@ -1,6 +1,15 @@
 import msgpack
 
-from wsharness.conversations import Options, conversations, joined, talking
+from wsharness.conversations import (
+    ABRUPT,
+    COMINGS,
+    TALKING,
+    Options,
+    conversations,
+    joined,
+    many_comings,
+    talking,
+)
 from wsharness.scenario.model import Verb
 from wsharness.targets import Route
 from wsharness.targets.routes import Param
@@ -41,6 +50,23 @@ def test_conversations_are_joined_into_one_in_which_everybody_leaves_in_between(
     assert whole.steps[: len(first.steps)] == first.steps
     assert whole.steps[-len(second.steps) :] == second.steps
     assert [step.verb for step in whole.steps[len(first.steps) : -len(second.steps)]] == [Verb.CLOSE, Verb.PAUSE]
+
+
+def test_a_crowd_comes_each_with_a_name_of_its_own_where_names_are_taken_once():
+    options = Options(target="x:app", runs=0, opening=("NICK alice",), deep=("go",), own=True)
+    crowd = [case for case in conversations(Route("/ws", "", {}), options) if case.kind == "crowd"][-1]
+    said = [step.value for step in crowd.scenario.steps if step.verb is Verb.SEND]
+    assert len(crowd.scenario.clients) == 12 and said.count("go") == 12
+    assert {"NICK alice", "NICK alice2", "NICK alice12"} <= set(said)
+
+
+def test_visits_that_are_cut_short_begin_and_end_with_whole_ones():
+    route, options = Route("/ws", "", {}), Options(target="x:app", runs=0)
+    *_, usual, talking_ones, abrupt = conversations(route, options)
+    assert [case.kind for case in (usual, talking_ones, abrupt)] == [COMINGS, TALKING, ABRUPT]
+    verbs = [step.verb for step in abrupt.scenario.steps if step.verb is not Verb.PAUSE]
+    assert verbs[:4] == [Verb.CONNECT, Verb.CLOSE] * 2 and verbs[-2:] == [Verb.CONNECT, Verb.CLOSE]
+    assert Verb.DROP in verbs and many_comings(route, options, ABRUPT).kind == ABRUPT
 
 
 def test_headers_that_a_route_declares_are_filled_from_their_types():

@@ -11,11 +11,13 @@ from urllib.parse import quote
 from wsharness.packing import pack, unpack
 from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses, reorderings
 from wsharness.phrases import Data
-from wsharness.scenario.entry import Entry, sending
+from wsharness.scenario.entry import Entry, client_name, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
 
 NAMES = ("alice", "bob", "carol")
+CROWD = tuple(client_name(number) for number in range(1, 13))
+"""More than a small app has colours, seats or names for."""
 SMALL_TALK = ("hello", '{"type": "message", "action": "ping", "text": "hi"}')
 SEVERAL = 6  # of which any two are said at the same time
 MOST_MISSES = 60  # of a message, where many messages are known
@@ -115,6 +117,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
     yield from make.strangers()
     yield from make.payloads(CATALOGUE)
     yield from make.together(make.meetings)
+    yield from make.together(make.crowds)
     yield from make.random(options.runs - options.runs // 2 * bool(options.opening))
     if options.opening:
         inside = _Conversations(route, opened(options))
@@ -123,6 +126,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
         yield from inside.idling()
         yield from inside.payloads(SMOKE, "bob")
         yield from inside.together(inside.meetings)
+        yield from inside.together(inside.crowds)
         yield from inside.random(options.runs // 2)
         yield from inside.together(inside.stalls)
     yield from make.together(make.stalls)
@@ -196,7 +200,7 @@ class _Conversations:
     def case(self, kind: str, steps: Iterable[Step], **how: Any) -> Case:
         """A case of the clients its steps name."""
         steps = tuple(steps)
-        names = [name for name in NAMES if any(step.client == name for step in steps)]
+        names = [name for name in CROWD if any(step.client == name for step in steps)]
         clients = {name: self._client(number) for number, name in enumerate(names, 1)}
         scenario = Scenario(
             name=f"{kind} on {self.route.path}", clients=clients, steps=steps, run=run_info_of(self.options, **how)
@@ -296,6 +300,13 @@ class _Conversations:
             yield self.case("all at once", [*self.enter(*NAMES), *ends])
             yield self.case("all at once", [*self.enter(*NAMES), *reversed(ends)])
             yield self.case("all at once", [*self.enter(*NAMES), sending("alice", self._talk_of[0]), *ends])
+
+    def crowds(self) -> Iterator[Case]:
+        """Many clients come, say something one after another, and leave."""
+        leave = [step for name in CROWD for step in (Step(client=name, verb=Verb.CLOSE), _pause())]
+        for talk in self._talk_of:
+            said = [step for name in CROWD for step in (sending(name, talk), _pause())]
+            yield self.case("crowd", [*self.enter(*CROWD), *said, *leave])
 
     def stalls(self) -> Iterator[Case]:
         """One client does not read while another speaks and a third listens."""

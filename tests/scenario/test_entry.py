@@ -37,7 +37,8 @@ def test_each_says_a_name_of_its_own():
     entry = Entry(hello=("NICK alice", {"a": 1}, Step("eve", Verb.SEND, '{"user": "alice"}')), own=True)
     assert [step.value for step in entry.steps("alice")][1:] == ["NICK alice", {"a": 1}, '{"user": "alice"}']
     assert [step.value for step in entry.steps("carol")][1:] == ["NICK alice3", {"a": 1}, '{"user": "alice3"}']
-    assert [step.value for step in entry.steps("client5")][1] == "NICK alice"
+    assert [step.value for step in entry.steps("client5")][1] == "NICK alice5"
+    assert [step.value for step in entry.steps("somebody")][1] == "NICK alice"
 
 
 def test_names():

@@ -16,6 +16,12 @@ def client_name(number: int) -> str:
     return NAMES[number - 1] if number <= len(NAMES) else f"client{number}"
 
 
+def client_number(name: str) -> int:
+    """The number of the client that is called so; 1 for any other name."""
+    number = name.removeprefix("client")
+    return NAMES.index(name) + 1 if name in NAMES else int(number) if number.isdecimal() else 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """What every client brings along, over what its route declares."""
@@ -51,9 +57,9 @@ class Entry:
 
     def _said(self, one: Any, name: str) -> Step:
         step = replace(one, client=name) if isinstance(one, Step) else sending(name, one)
-        if not self.own or name not in NAMES or not isinstance(step.value, (str, bytes)):
+        if not self.own or not isinstance(step.value, (str, bytes)):
             return step
-        return replace(step, value=own(step.value, NAMES.index(name) + 1))
+        return replace(step, value=own(step.value, client_number(name)))
 
 
 def sending(name: str, message: Any) -> Step:
