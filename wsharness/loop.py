@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import heapq
+import itertools
 import math
 import selectors
 import threading
@@ -110,7 +111,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._idle_hook = idle
         self._farewell = False
         self._sampled: dict[str, tuple[Place, ...]] = {}
-        self._timers = 0
+        self._number: Callable[[], int] = itertools.count(1).__next__  # of timers, in the order made
         self._tasks = TaskList()
         self.limits: VirtualLimits = VirtualLimits(self.time, self._number, self._plan)
         self._threads_before = set(threading.enumerate())
@@ -142,10 +143,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Call `callback` when the clock shows `when`."""
         self._check_closed()
         return self._plan(when, self._number(), callback, *args, context=context)
-
-    def _number(self) -> int:
-        self._timers += 1
-        return self._timers
 
     def _plan(
         self, when: float, number: int, callback: Callable[..., object], *args: Any, context: Context | None = None
@@ -240,8 +237,16 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _run_once(self) -> None:
         """One turn; where nothing is due or asked for, all that asyncio's own comes to is to run what is ready."""
-        ready = self._ready
-        if not ready or self._is_to_pause():
+        ready, timers, jobs = self._ready, self._scheduled, self.jobs
+        if (
+            not ready
+            or (timers and timers[0].when() < self._now + self._clock_resolution)
+            or self.turns + 1 >= self._turn_mark
+            or self.outcome is not None
+            or jobs.busy
+            or self.real_io
+            or self._debug
+        ):
             super()._run_once()  # type: ignore[misc]
             return
         self.turns += 1
@@ -249,17 +254,6 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:  # noqa: SLF001 (as asyncio's own turn)
                 handle._run()  # noqa: SLF001
-
-    def _is_to_pause(self) -> bool:
-        timers = self._scheduled
-        return (
-            self.real_io
-            or self._debug
-            or self.outcome is not None
-            or self.turns + 1 >= self._turn_mark
-            or self.jobs.busy
-            or (bool(timers) and timers[0].when() < self._now + self._clock_resolution)
-        )
 
     # Pauses: where time is decided
 

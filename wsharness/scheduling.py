@@ -195,15 +195,15 @@ class ReadyQueue(deque[H]):
         tasks = self._tasks
         if len(self) > 1:
             self._look()
-        if len(tasks) < 2 or len(self) == 1:  # noqa: PLR2004 (a choice is between two)
-            if tasks:
-                tasks.clear()
-            return _popleft(self)
-        which = self._schedule.next(tasks)
-        del tasks[which]
-        chosen = self[which]
-        del self[which]
-        return chosen
+            if len(tasks) > 1:
+                which = self._schedule.next(tasks)
+                del tasks[which]
+                chosen = self[which]
+                del self[which]
+                return chosen
+        if tasks:
+            tasks.clear()
+        return _popleft(self)
 
     def _look(self) -> None:
         """See how far the steps at the front reach now."""
