@@ -10,7 +10,7 @@ from scenarios.apps.chat import app as fastapi_chat
 from wsharness import Harness, simulate
 
 BEATS = 120  # an hour of one every 30 seconds
-RUNS = 100
+RUNS = 400
 _seeds = itertools.count()
 
 
