@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import sys
 import threading
 import time
 
@@ -114,3 +115,17 @@ def test_a_database_of_aiosqlite_answers_in_virtual_time():
     result = simulate(ask, app, lifespan="off")
     assert result.failures == [] and result.error is None
     assert result.transcript.end == 3600
+
+
+def test_a_thread_that_has_mail_or_calls_is_at_work():
+    jobs = threads.Jobs(1.0)
+    given = queue.SimpleQueue()
+    calls = threading.Thread(target=jobs.arrive, args=(None,), daemon=True)
+    with jobs._changed:
+        calls.start()
+        assert is_at_work(calls)
+    calls.join()
+    given.put(1)
+    assert threads._has_mail(sys._getframe())
+    given.get()
+    assert not threads._has_mail(sys._getframe())

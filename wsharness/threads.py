@@ -8,13 +8,14 @@ virtual time. A job that calls back into the loop is parked: then the loop turns
 import asyncio
 import dis
 import functools
+import queue
 import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
 from contextvars import Context
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 from anyio._backends import _asyncio as anyio_backend
@@ -245,9 +246,25 @@ def is_at_work(thread: threading.Thread) -> bool:
     if _is_run(thread.native_id):
         return True
     frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 (no public name)
-    if frame is None or frame.f_globals.get("__name__") in WAITING:
+    innermost = frame
+    while frame is not None and frame.f_globals.get("__name__") in WAITING:
+        if _has_mail(frame):
+            return True
+        frame = frame.f_back
+    if frame is None:
         return False
-    return _called_at(frame.f_code, frame.f_lasti) not in WAITS
+    if frame is not innermost:
+        return frame.f_code is Jobs.arrive.__code__  # it calls, and waits for us to look away
+    return _called_at(frame.f_code, frame.f_lasti) not in WAITS or _has_mail(frame)
+
+
+def _has_mail(frame: FrameType) -> bool:
+    """Whether there is something in a queue that a function has at hand: its thread has not woken up yet."""
+    values = frame.f_locals
+    queues = [one for one in values.values() if issubclass(type(one), (queue.SimpleQueue, queue.Queue))]
+    if type(values) is dict:
+        values.clear()  # before Python 3.13 the frame keeps this copy, and all that is in it
+    return any(not one.empty() for one in queues)
 
 
 def _is_run(number: int | None) -> bool:
