@@ -43,7 +43,7 @@ demo: .venv/demo.stamp
 
 test: .venv/all.stamp
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n $(WORKERS)
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) --dist worksteal
 	@$(BIN)/coverage combine --quiet
 
 # The tests' measurements: made again only when something they measure has changed.

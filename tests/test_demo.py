@@ -51,6 +51,8 @@ def test_an_example_is_checked_and_reported(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "EXAMPLES", (("bearer", "uvicorn"),))
     monkeypatch.setattr(demo, "RUNS", 0)
     monkeypatch.setattr(conversations, "CATALOGUE", conversations.CATALOGUE[:2])
+    monkeypatch.setattr(conversations, "MANY_MESSAGES", 30)
+    monkeypatch.setattr("wsharness.growth.sizes", dict)
     known = [row for row in demo.load_expected(demo.EXPECTED) if row[0] == "bearer"]
     file = tmp_path / "expected.json"
     file.write_text(demo.to_rows(known))
