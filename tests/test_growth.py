@@ -1,3 +1,6 @@
+import logging
+import logging.handlers
+import queue
 import weakref
 
 import pytest
@@ -125,3 +128,19 @@ def test_sizes_see_what_the_garbage_collector_does_not_track():
     shop.prices = {"tea": 2, "milk": 1}
     found = sizes()
     assert found[id(shop.prices)][0] == 2
+
+
+async def complains(scope, receive, send):
+    """Logs something of each visit into a queue that nobody empties, as where the listener's thread has no turn."""
+    if scope["type"] != "websocket":
+        raise NotImplementedError
+    logging.getLogger("shop").warning("somebody came")
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+def test_what_is_logged_is_no_state_of_the_app(monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [logging.handlers.QueueHandler(queue.Queue())])
+    assert codes(run(complains, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()

@@ -161,8 +161,8 @@ def _is_ours(container: Any) -> bool:
 OURS = ("wsharness.", "asyncio.base_events", "asyncio.selector_events", "asyncio.tasks", "time_machine", "_pytest")
 
 
-INSIDE = ("wsharness.births.", "asyncio.", "_asyncio.")
-"""Where tasks are listed, which grow with tasks that never end: a fault that is named otherwise."""
+INSIDE = ("wsharness.births.", "asyncio.", "_asyncio.", "logging.")
+"""Where tasks are listed, which grow with tasks that never end: a fault that is named otherwise; where logs wait."""
 
 
 def _module(owner: Any) -> str:
