@@ -190,25 +190,6 @@ async def test_concurrent_connects_keep_their_own_paths():
             await client.expect(f"/{n}")
 
 
-async def test_the_lifespans_state_reaches_the_scope():
-    async def app(scope, receive, send):
-        if scope["type"] == "lifespan":
-            await receive()
-            scope["state"]["x"] = 1
-            await send({"type": "lifespan.startup.complete"})
-            await receive()
-            await send({"type": "lifespan.shutdown.complete"})
-            return
-        await receive()
-        await send({"type": "websocket.accept"})
-        await send({"type": "websocket.send", "text": str(scope["state"]["x"])})
-        await receive()
-
-    async with Harness(app) as ws:
-        client = await ws.connect("/")
-        await client.expect("1")
-
-
 async def test_a_state_given_by_hand_needs_no_lifespan():
     seen = []
 
@@ -226,16 +207,6 @@ async def test_a_state_given_by_hand_needs_no_lifespan():
     assert seen[0] is not seen[1]
     with pytest.raises(UsageError, match="leave them out with a URL"):
         Harness("ws://127.0.0.1:1", state=state)
-
-
-async def test_a_failing_lifespan_is_one_sentence():
-    async def app(scope, receive, send):
-        await receive()
-        await send({"type": "lifespan.startup.failed", "message": "no database"})
-
-    with pytest.raises(wsharness.TargetError, match="no database"):
-        async with Harness(app):
-            pass
 
 
 async def test_the_headers_given_are_not_changed():

@@ -18,8 +18,9 @@ from wsharness.endpoint import ClientDisconnected
 from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlocked, UsageError, WSHarnessError
 from wsharness.explaining import View, Words, brief
 from wsharness.http import open_client
-from wsharness.inprocess import LIFESPAN_LIMIT, InProcessConnection, InProcessServer, LifespanMode
+from wsharness.inprocess import InProcessConnection, InProcessServer
 from wsharness.interrupts import as_failure
+from wsharness.lifespan import LIFESPAN_LIMIT, LifespanMode
 from wsharness.link import PERFECT, Faults, Link
 from wsharness.narration import render_transcript
 from wsharness.profiles import Profile, get_profile

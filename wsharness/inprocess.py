@@ -3,21 +3,22 @@
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
 
 from wsharness.asgi import App, ASGIEvent, Scope
 from wsharness.connection import Connection, OnEvent
 from wsharness.endpoint import ClientDisconnected
-from wsharness.errors import BusyLoop, TargetError
+from wsharness.errors import BusyLoop
 from wsharness.events import ClientEvent, Rejected
 from wsharness.frames import Assembler, CloseFrame, End, FrameAct, Ping, Pong, WireEvent
 from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
+from wsharness.lifespan import Lifespan, LifespanMode
 from wsharness.profiles import Profile, State
 from wsharness.rules import Phase, next_phase
 from wsharness.runtime import Job, Runtime, Signal
 from wsharness.scope import Handshake, Reception
-from wsharness.server import SimulatedServer
+from wsharness.server import NOWHERE, Nowhere, SimulatedServer
 from wsharness.transcript import (
     ClientAct,
     Connect,
@@ -32,8 +33,6 @@ from wsharness.transcript import (
     new_record,
 )
 
-LifespanMode: TypeAlias = Literal["auto", "on", "off"]
-WITHOUT_LIFESPAN = "to go without it, pass lifespan='off' or --lifespan off"
 SPIN_LIMIT = 1_000  # calls on an ended connection without a turn of the loop
 CLOSE: ASGIEvent = {"type": "websocket.close"}
 FLOOD = 1 << 17  # sends without a turn: a power of two, since every send looks
@@ -44,7 +43,6 @@ KNOWN_REQUESTS = 256  # different ones that need not be read again
 WIRE_EVENTS = frozenset((Ping, Pong, CloseFrame, End))
 serving: ContextVar[str] = ContextVar("serving", default="")
 """The connection whose handler runs, or made the task that runs."""
-LIFESPAN_LIMIT = 10.0  # seconds of the loop's time for each of startup and shutdown
 
 
 class Channel:
@@ -220,6 +218,7 @@ class InProcessConnection(Connection):
         "_killed",
         "_now",
         "_on_end",
+        "_profile",
         "_records",
         "_runtime",
         "_server",
@@ -252,14 +251,16 @@ class InProcessConnection(Connection):
         self._on_end = on_end
         self._changed = runtime.signal()
         self._assembler: Assembler | None = None
-        self._server = SimulatedServer(profile, self._deliver, runtime.time, runtime.call_later, offered)
-        self._server.wake = self._changed.wake
-        self._server.cancel_app = self._cancel_for_server
+        server = SimulatedServer(profile, self._deliver, runtime.time, runtime.call_later, offered)
+        server.wake = self._changed.wake
+        server.cancel_app = self._cancel_for_server
+        if manners is not None:
+            server.keepalive = manners.on_frame is not None or not manners.answers_pings
+        self._server: SimulatedServer | Nowhere = server
+        self._profile = profile
         self._killed = False
         self.manners: Manners | None = manners
         """How the client behaves by itself; None: as a client library does."""
-        if manners is not None:
-            self._server.keepalive = manners.on_frame is not None or not manners.answers_pings
         self.job: Job | None = None
         """The app's handler, while it runs."""
         self.ended: bool = False
@@ -273,15 +274,20 @@ class InProcessConnection(Connection):
 
     def start(self, app: App, scope: Scope) -> Channel:
         """Start the app's handler; the caller may watch the returned channel, but not keep it."""
-        channel = Channel(self.name, self._server, self._runtime, self._records, self._changed, self._watch)
+        channel = self._make_channel()
         self.job = self._runtime.spawn(self._run(app, scope, channel), f"app {self.name}")
         return channel
 
     def refuse(self, status: int) -> Channel:
         """Answer the request without asking the app."""
         self.ended = True
-        self._runtime.call_later(0, lambda: self._server.refuse_request(status))
+        assert isinstance(self._server, SimulatedServer)
+        self._runtime.call_later(0, partial(self._server.refuse_request, status))
         self._runtime.call_later(0, lambda: self._on_end(self, None))
+        return self._make_channel()
+
+    def _make_channel(self) -> Channel:
+        assert isinstance(self._server, SimulatedServer)
         return Channel(self.name, self._server, self._runtime, self._records, self._changed, self._watch)
 
     async def _run(self, app: App, scope: Scope, channel: Channel) -> None:
@@ -302,16 +308,26 @@ class InProcessConnection(Connection):
             self._finish(error)
 
     def _finish(self, error: BaseException | None) -> None:
+        server = self._server
+        assert isinstance(server, SimulatedServer)
         self.ended = True
         self.job = None
-        self.ended_open = error is None and not self.left and self._server.state is OPEN
+        self.ended_open = error is None and not self.left and server.state is OPEN
         if not self.cancelled:
-            self._server.ended(error)
+            server.ended(error)
+        self._let_server_go()
         by_server = self._killed and not isinstance(error, Exception)  # a cancellation: no fault of the app's
         self._on_end(self, None if by_server else error)
 
+    def _let_server_go(self) -> None:
+        """Once both sides are done: most of what a connection holds is its server's."""
+        server = self._server
+        if self.ended and isinstance(server, SimulatedServer) and server.is_over:
+            self._server = NOWHERE
+
     def _deliver(self, event: ClientEvent | WireEvent) -> None:
         if type(event) in WIRE_EVENTS:
+            self._let_server_go()
             self._deliver_frame(event)  # type: ignore[arg-type]
             return
         self._records.append(new_record((self._now(), self.name, SERVER, event)))
@@ -371,7 +387,8 @@ class InProcessConnection(Connection):
         """Tell nobody anything any more."""
         super().let_go()
         self._on_end = self._watch = _look_away
-        self._server.deliver = self._server.cancel_app = _look_away
+        if isinstance(self._server, SimulatedServer):
+            self._server.deliver = self._server.cancel_app = _look_away
 
     # Below messages
 
@@ -394,7 +411,7 @@ class InProcessConnection(Connection):
     ) -> FrameAct | None:
         """What a frame adds up to with those before it; None while its message is not complete."""
         if self._assembler is None:
-            whole = self._server.profile.close_in_fragments == "violation"
+            whole = self._profile.close_in_fragments == "violation"
             self._assembler = Assembler(whole_messages=whole)
         return self._assembler.feed(opcode, payload, fin=fin, mask=mask, rsv=rsv)
 
@@ -509,87 +526,3 @@ def _receive(
     headers = tuple((key.decode("latin-1"), value.decode("latin-1")) for key, value in handshake.headers)
     reception = Reception(profile, handshake, root_path=root_path, client=client)
     return Connect(target, headers, handshake.subprotocols), reception
-
-
-class Lifespan:
-    """Drives the app's lifespan protocol (ASGI specification, lifespan), as `--lifespan auto` of uvicorn does."""
-
-    def __init__(self, app: App, runtime: Runtime, mode: LifespanMode, state: Mapping[str, Any] | None) -> None:
-        self.state: dict[str, Any] = dict(state or {})
-        self._app = app
-        self._runtime = runtime
-        self._mode = mode
-        self._events: list[ASGIEvent] = []
-        self._answers: list[ASGIEvent] = []
-        self._changed = runtime.signal()
-        self._job: Job | None = None
-        self._error: BaseException | None = None
-        self._done = False
-
-    async def startup(self) -> None:
-        """Send `lifespan.startup` and wait for the answer."""
-        if self._mode == "off":
-            return
-        self._job = self._runtime.spawn(self._run(), "app lifespan")
-        answer = await self._ask("startup")
-        never_ends = isinstance(self._error, BusyLoop) or (self._error is None and not self._done)
-        if answer is None and (self._mode == "on" or never_ends):
-            raise TargetError(self._describe("startup"))
-        if answer is not None and answer["type"] == "lifespan.startup.failed":
-            message = answer.get("message") or "no message"
-            raise TargetError(
-                f"the app's lifespan startup failed: {message.strip().splitlines()[-1]}; {WITHOUT_LIFESPAN}"
-            ) from self._error
-        self._error = None  # the app has no lifespan, and an exception holds its frames
-
-    async def shutdown(self) -> None:
-        """Send `lifespan.shutdown` and wait for the answer."""
-        if self._job is None or self._done:
-            return
-        answer = await self._ask("shutdown")
-        if answer is None or answer["type"] == "lifespan.shutdown.failed":
-            if self._job is not None:
-                self._job.cancel()
-            raise TargetError(self._describe("shutdown"))
-        await self._changed.wait_until(lambda: self._done, LIFESPAN_LIMIT)
-
-    async def _ask(self, phase: str) -> ASGIEvent | None:
-        self._events.append({"type": f"lifespan.{phase}"})
-        self._changed.wake()
-        await self._changed.wait_until(lambda: self._answers or self._done, LIFESPAN_LIMIT)
-        return self._answers.pop() if self._answers else None
-
-    def _describe(self, phase: str) -> str:
-        if self._error is not None:
-            said = f"{type(self._error).__name__}: {self._error}".removesuffix(": ")
-            return f"the app's lifespan {phase} raised {said}; {WITHOUT_LIFESPAN}"
-        if self._done:
-            return f"the app's lifespan ended without lifespan.{phase}.complete"
-        return (
-            f"the app's lifespan {phase} did not finish within {LIFESPAN_LIMIT:g} s; "
-            f"look for an await that never ends; {WITHOUT_LIFESPAN}"
-        )
-
-    async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
-        try:
-            await self._app(scope, self._receive, self._send)
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            self._error = error
-            if is_ctrl_c(error) or not isinstance(error, (Exception, BusyLoop, *ENDS_PROCESS)):
-                raise
-        finally:
-            self._done = True
-            self._job = None
-            self._changed.wake()
-
-    async def _receive(self) -> ASGIEvent:
-        while not self._events:
-            await self._changed.wait()
-        return self._events.pop(0)
-
-    async def _send(self, event: ASGIEvent) -> None:
-        self._answers.append(event)
-        self._changed.wake()

@@ -10,7 +10,7 @@ from wsharness import runner
 from wsharness.asgi import App
 from wsharness.errors import UsageError
 from wsharness.harness import Harness
-from wsharness.inprocess import LifespanMode
+from wsharness.lifespan import LifespanMode
 from wsharness.profiles import Profile
 from wsharness.simulation import GRACE, note_loop_error, note_stopped
 from wsharness.stopping import SimulationStopped

@@ -99,6 +99,11 @@ class SimulatedServer(Closing):
         """Bytes of messages that the server has not read from its socket."""
         return sum(len(act.data) for act in self._wire if isinstance(act, Sent))
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing can reach the client any more, nor the app anything but its disconnect."""
+        return not (self.tcp_open or self._wire or self._pending)
+
     # Reading
 
     def _read(self) -> None:
@@ -371,3 +376,33 @@ _DOES: dict[str, Callable[[SimulatedServer, ASGIEvent], None]] = {
     "start": SimulatedServer._start,  # noqa: SLF001
     "body": SimulatedServer._body,  # noqa: SLF001
 }
+
+
+class Nowhere:
+    """What a client's acts reach once its connection is over: nothing."""
+
+    state = State.CLOSED
+    tcp_open = False
+    client_gone = True
+    unread_bytes = 0
+
+    def client_sends(self, data: str | bytes) -> None:
+        """Go nowhere."""
+
+    def client_acts(self, *acts: Act) -> None:
+        """Go nowhere."""
+
+    def client_drops(self, *, reset: bool = False, half: bool = False) -> None:
+        """There is nothing to end."""
+
+    def client_reads(self, *, on: bool) -> None:
+        """There is nothing to read."""
+
+    def fill(self) -> None:
+        """There is no buffer."""
+
+    def shut_down(self) -> None:
+        """The server had forgotten it."""
+
+
+NOWHERE: Nowhere = Nowhere()

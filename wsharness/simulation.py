@@ -11,7 +11,7 @@ from wsharness.asgi import App, Receive, Scope, Send
 from wsharness.errors import UsageError, WebSocketError
 from wsharness.growth import Growth
 from wsharness.harness import Harness
-from wsharness.inprocess import LifespanMode
+from wsharness.lifespan import LifespanMode
 from wsharness.link import Faults, make_faults
 from wsharness.loop import STEP_LIMIT, VirtualTimeLoop
 from wsharness.profiles import Profile
