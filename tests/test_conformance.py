@@ -112,6 +112,20 @@ def test_handlers_that_stay_are_not_multiplied(monkeypatch, every_fifth):
     assert "WSH102" in {failure.code for failure in report.failures}
 
 
+def test_a_thousand_visits_that_are_stopped_tell_nothing(monkeypatch):
+    stopped = conformance.checks.CHECKS["WSH103"].failure("stopped from outside")
+
+    def show(app, cases, options):
+        return ((case, attempts.Attempt([], accepted=True, grows=True)) for case in cases)
+
+    monkeypatch.setattr(conformance, "run_batches", show)
+    monkeypatch.setattr(conformance, "run_alone", lambda *_: attempts.Attempt([stopped], accepted=True, lost=30.0))
+    monkeypatch.setattr(conformance, "_compare_runs", lambda *_: None)
+    monkeypatch.setattr(conformance, "with_messages", lambda app, route, options: options)
+    report = check(Starlette(routes=[WebSocketRoute("/ws", talk)]))
+    assert "WSH103" not in {failure.code for failure in report.failures}
+
+
 @pytest.mark.parametrize("lost, before, runs, alone", [(5.0, (), 2, 1), (5.0, (0,), 2, 2), (1.0, (), 10, 1)])
 def test_what_takes_seconds_is_not_tried_again_and_again(monkeypatch, lost, before, runs, alone):
     stuck = conformance.checks.CHECKS["WSH102"].failure("still waiting")

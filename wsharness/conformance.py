@@ -105,7 +105,9 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
             result.codes = tuple(sorted({*result.codes, LEAK}))
         if outcome.grows and not _stays(outcome):
             many = many_comings(route, options, case.kind)
-            found.take(run_alone(app, many, options), many)
+            alone = run_alone(app, many, options)
+            if not alone.lost:  # else it was stopped before it could tell
+                found.take(alone, many)
         if lost >= LOST:
             break
     report.cases += results.values()

@@ -325,7 +325,7 @@ class _Conversations:
         visit = [*enter, close, _pause()]
         visits = visit * count
         if kind == TALKING:
-            visits = [*enter, *(step for one in said for step in (one, _pause())), close, _pause()] * count
+            visits = [*enter, *(step for one in said[:1] for step in (one, _pause())), close, _pause()] * count
         elif kind == ABRUPT:
             drop = Step(client="alice", verb=Verb.DROP)
             ways = [[*enter[:-1], drop], [*enter, *said, drop], [*enter, *said[:1], close]]
