@@ -318,13 +318,18 @@ def test_what_is_no_websocket_server_is_exit_code_3(call, kind):
     [
         ("ws://127.0.0.1:9", "nothing listens on 127.0.0.1 port 9"),
         ("ws://nosuch.invalid", "has no address"),
-        ("http://127.0.0.1:9", "write 'ws://127.0.0.1:9'"),
     ],
 )
 def test_a_target_that_cannot_be_reached_is_exit_code_3(call, no_names, target, words):
     code, _, err = call("--target", target)
     assert code == 3
     assert words in err and err.count("\n") == 1
+
+
+def test_a_target_that_is_no_websocket_url_is_exit_code_2(call, no_names):
+    code, _, err = call("--target", "http://127.0.0.1:9")
+    assert code == 2
+    assert "write 'ws://127.0.0.1:9'" in err
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 
-from wsharness import births, http, inprocess, probes
+from wsharness import births, http, inprocess, lifespan, probes
 from wsharness.errors import BusyLoop
 from wsharness.runtime import AsyncioRuntime, Runtime
 from wsharness.transcript import Fact
@@ -15,7 +15,8 @@ from wsharness.watchdog import interruption, watchdog
 STEP_LIMIT = 5.0  # seconds of CPU a step of the app's may take, as in a simulation
 TRIO_LOOP = "unrolled_run"
 _NOTHING = nullcontext()
-CALLERS = frozenset((inprocess.__file__, http.__file__))  # whose calls are the app's
+SERVERS = frozenset((inprocess.__file__, lifespan.__file__))
+CALLERS = SERVERS | {http.__file__}  # whose calls are the app's
 
 
 class Turns:
@@ -54,7 +55,7 @@ class Turns:
             return None
         sentence, brief = probes.blocked(frame, computes=not blocked)
         note = self._note()
-        if inprocess.__file__ not in callers and note is not None:  # else it is told as its handler ends
+        if not callers & SERVERS and note is not None:  # else it is told as its handler ends
             note("", Fact("busy loop", brief, probes.without_own(probes.running_stack(frame))))
         return interruption(sentence, brief)
 
