@@ -15,6 +15,7 @@ from wsharness.frames import Assembler, CloseFrame, End, FrameAct, Ping, Pong, W
 from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
 from wsharness.lifespan import Lifespan, LifespanMode
 from wsharness.profiles import Profile, State
+from wsharness.request import KNOWN_REQUESTS
 from wsharness.rules import Phase, next_phase
 from wsharness.runtime import Job, Runtime, Signal
 from wsharness.scope import Handshake, Reception
@@ -39,7 +40,6 @@ FLOOD = 1 << 17  # sends without a turn: a power of two, since every send looks
 ENDED = frozenset((State.GONE, State.SEEN, State.CLOSED, State.ABANDONED, State.LOST))
 OPEN, AT_FIRST, IN_USE = State.OPEN, Phase.HANDSHAKE, Phase.OPEN  # an enum's own lookup is slow
 CLIENT, RECEIVE, SEND, SERVER = Direction.CLIENT, Direction.RECEIVE, Direction.SEND, Direction.SERVER
-KNOWN_REQUESTS = 256  # different ones that need not be read again
 WIRE_EVENTS = frozenset((Ping, Pong, CloseFrame, End))
 serving: ContextVar[str] = ContextVar("serving", default="")
 """The connection whose handler runs, or made the task that runs."""
@@ -122,7 +122,7 @@ class Channel:
             await self._wait_to_send(event)
         kind, phase = event.get("type"), self._phase
         is_message = kind == "websocket.send"
-        if is_message:
+        if is_message:  # what breaks no rule at a glance, as nearly all does, need not be judged
             is_usual = phase is IN_USE and (event.get("text") is None) is not (event.get("bytes") is None)
         else:
             is_usual = phase is AT_FIRST and kind == "websocket.accept" and event.get("subprotocol") is None
