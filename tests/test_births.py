@@ -1,5 +1,6 @@
 import asyncio
 import functools
+import gc
 import warnings
 
 import pytest
@@ -147,6 +148,7 @@ def test_one_task_of_one_connection_is_told_where_it_works_for_it(given, simulat
     with warnings.catch_warnings(action="ignore"):  # some are given coroutines that nobody awaits
         result = simulate(once, app, lifespan="off") if simulated else asyncio.run(really())
         kept.clear()
+        gc.collect()  # or they are told of in a later test
     found = [failure for failure in result.failures if failure.code == "WSH104"]
     line = app.__code__.co_firstlineno + 3
     assert [f"created at tests/test_births.py:{line} in " in failure.message for failure in found] == [True] * (
