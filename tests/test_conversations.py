@@ -60,6 +60,15 @@ def test_a_crowd_comes_each_with_a_name_of_its_own_where_names_are_taken_once():
     assert {"NICK alice", "NICK alice2", "NICK alice12"} <= set(said)
 
 
+def test_others_come_and_leave_while_one_is_waited_for_who_does_not_read():
+    options = Options(target="x:app", runs=0, opening=("SUB alice",), deep=("PUB alice",))
+    last = [case for case in conversations(Route("/ws", "", {}), options) if case.kind == "held up"][-1]
+    does = [(step.client, step.verb, step.value) for step in last.scenario.steps if step.client]
+    meanwhile = does[does.index(("carol", Verb.STALL, {"full": True})) : does.index(("carol", Verb.DROP, None))]
+    assert meanwhile[1:3] == [("alice", Verb.SEND, "PUB alice")] * 2
+    assert ("dave", Verb.SEND, "SUB alice4") in meanwhile and ("bob", Verb.CLOSE, None) in meanwhile
+
+
 def test_visits_that_are_cut_short_begin_and_end_with_whole_ones():
     route, options = Route("/ws", "", {}), Options(target="x:app", runs=0)
     *_, usual, talking_ones, abrupt = conversations(route, options)

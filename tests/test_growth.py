@@ -117,6 +117,7 @@ def test_handshakes_without_an_answer_are_not_told_at_length(monkeypatch):
 def test_without_stalls_and_many_connections_nothing_is_measured(monkeypatch):
     monkeypatch.setattr("wsharness.growth.sizes", None)
     run(load("state_grows").correct(), next(conversations.conversations(ROUTE, OPTIONS)).scenario)
+    run(load("slow_reader").correct(), case("held up").scenario)
     assert FEW > 1
 
 

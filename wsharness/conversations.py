@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from wsharness.packing import pack, unpack
 from wsharness.payloads import CATALOGUE, SMOKE, Payload, near_misses, reorderings
-from wsharness.phrases import Data
-from wsharness.scenario.entry import Entry, client_name, sending
+from wsharness.phrases import Data, own
+from wsharness.scenario.entry import Entry, client_name, client_number, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.targets import Route, varying
 
@@ -118,6 +118,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
     yield from make.payloads(CATALOGUE)
     yield from make.together(make.meetings)
     yield from make.together(make.crowds)
+    yield from make.together(make.held_up)
     yield from make.random(options.runs - options.runs // 2 * bool(options.opening))
     if options.opening:
         inside = _Conversations(route, opened(options))
@@ -127,6 +128,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
         yield from inside.payloads(SMOKE, "bob")
         yield from inside.together(inside.meetings)
         yield from inside.together(inside.crowds)
+        yield from inside.together(inside.held_up)
         yield from inside.random(options.runs // 2)
         yield from inside.together(inside.stalls)
     yield from make.together(make.stalls)
@@ -318,6 +320,25 @@ class _Conversations:
             steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
             yield self.case("slow reader", steps)
 
+    def held_up(self) -> Iterator[Case]:
+        """While one is waited for who does not read, others come, say something of their own, and leave."""
+        stall = Step(client="carol", verb=Verb.STALL, value={"full": True})
+        leave = Step(client="bob", verb=Verb.CLOSE)
+        first = [step.value for step in self.options.hello if step.verb in (Verb.SEND, Verb.SEND_BYTES)]
+        known = dict.fromkeys([*first, *(self.options.messages[:SEVERAL] or SMALL_TALK)])
+        come = [step for name, one in zip(CROWD[3:], known, strict=False) for step in self._coming(name, one)]
+        for talk in self._talk_of:
+            said = [step for name in NAMES for step in (_saying(name, talk), _pause())]
+            speak = [sending("alice", talk), _pause()] * 2  # the first may still find room in a buffer
+            meanwhile = [stall, *speak, *come, leave, _pause()]
+            for verb in (Verb.RESUME, Verb.DROP):
+                end = [Step(client="carol", verb=verb), _pause(), sending("alice", talk), _pause()]
+                yield self.case("held up", [*self.enter(*NAMES), *said, *meanwhile, *end])
+
+    def _coming(self, name: str, message: Data) -> list[Step]:
+        """A client comes in and says something, with a name of its own."""
+        return [*self.enter(name), _saying(name, message), _pause()]
+
     def comings(self, count: int, kind: str = COMINGS) -> Case:
         """One client comes and goes, again and again; then nothing for hours, and once more."""
         enter, close = self.enter("alice"), Step(client="alice", verb=Verb.CLOSE)
@@ -408,6 +429,11 @@ class _Conversations:
         segment = quote(value or "x", safe="")
         params = (*self.options.params, (name, segment))
         return replace(spec, path=entry_of(replace(self.options, params=params)).client(self.route, 1).path)
+
+
+def _saying(name: str, message: Data) -> Step:
+    """The step that sends a message, with the name of who says it where it names anybody."""
+    return sending(name, own(message, client_number(name)))
 
 
 def _exchanged(message: Data) -> list[Data]:

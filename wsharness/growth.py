@@ -50,6 +50,7 @@ class Growth:
         self._checkpoints = {quarter * part for part in (1, 2, 3, 4)} if self._most >= FEW else set()
         self._connects: Counter[str | None] = Counter()
         self._coming: list[Sizes] = []
+        self._many = sum(step.verb is Verb.SEND for step in scenario.steps) >= 2 * LEAST
         self._stalled: str | None = None
         self._queued: list[tuple[int, Sizes]] = []
         self._sent = 0
@@ -69,7 +70,7 @@ class Growth:
     def _follow(self, step: Step) -> None:
         if step.verb is Verb.STALL:
             self._stalled, self._sent = step.client, 0
-            self._queued = [(0, sizes())]
+            self._queued = [(0, sizes())] if self._many else []
         elif step.verb is Verb.SEND:
             self._sent += 1
         elif step.verb is Verb.RESUME and step.client == self._stalled:
