@@ -354,3 +354,5 @@ def test_what_ends_the_process_is_found_in_line_and_small(one_talk):
     assert failure.message == "the process that ran the app ended with exit code 7"
     [scenario] = loads(failure.scenario)
     assert (scenario.run.expects, [step.verb for step in scenario.steps]) == ("WSH113", [Verb.CONNECT, Verb.SEND])
+    assert (failure.client, failure.route) == ("alice", "/ws")
+    assert [record.event for record in failure.transcript.of("alice")][-2]["text"] == "hello"

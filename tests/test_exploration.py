@@ -304,7 +304,7 @@ def test_a_run_that_ends_its_process_is_found_and_comes_back():
 
     database = InMemoryExampleDatabase()
     [failure] = look(serve(deadly), database, runs=20).failures
-    assert (failure.code, failure.kind) == ("WSH113", "exit code 7")
+    assert (failure.code, failure.kind, failure.route) == ("WSH113", "exit code 7", "/ws")
     assert failure.frame.function.endswith("deadly")
     [known] = look(serve(deadly), database, runs=1).failures
     assert known.key == failure.key

@@ -3,6 +3,7 @@ import signal
 import pytest
 
 from wsharness import gone
+from wsharness.transcript import Connect, Direction, Record, Transcript
 from wsharness.workers import Died, Hung
 
 
@@ -19,6 +20,14 @@ def test_what_died_ended_the_server_where_it_was_last_seen(status, how):
     assert (failure.code, failure.kind) == ("WSH113", how)
     assert failure.message == f"the process that ran the app ended with {how}"
     assert [(frame.line, frame.function) for frame in failure.stack] == [(12, "make.end")]
+
+
+def test_what_died_shows_what_had_happened_until_then():
+    told = Transcript([Record(0.5, "alice", Direction.CLIENT, Connect("/ws"))])
+    failure = gone.failure(Died(7, (), told), "talk")
+    assert (failure.client, failure.route, failure.index) == ("alice", "/ws", 1)
+    assert failure.transcript[:-1] == told and failure.transcript[-1].time == 0.5
+    assert failure.transcript[-1].event.kind == "process ended"
 
 
 def test_of_what_died_without_a_word_only_the_death_is_known():

@@ -68,7 +68,7 @@ def run_after(app: App, cases: Iterable[Case], case: Case, options: Options) -> 
 
 def _gone(case: Case, run: Gone) -> Attempt:
     lost = run.seconds if isinstance(run, Hung) else 0.0
-    return Attempt([gone.failure(run, case.kind)], accepted=True, lost=lost)
+    return Attempt([_cut(gone.failure(run, case.kind))], accepted=True, lost=lost)
 
 
 def run_case(app: App, case: Case, options: Options, *, holders: bool = True) -> Attempt:

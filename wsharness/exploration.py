@@ -348,7 +348,7 @@ class _Explorer:
         jobs = [(index,) for index in range(len(scenarios))]
         runs = run_all(job, jobs, parallel=options.parallel, limit=options.limit, batch=batch, spoils=_spoils)
         for index, outcome in runs:
-            yield scenarios[index], _gone(outcome) if isinstance(outcome, Gone) else outcome
+            yield scenarios[index], _gone(outcome, self._routes) if isinstance(outcome, Gone) else outcome
 
     def _run_alone(self, scenario: Scenario) -> Outcome:
         [(_, outcome)] = self._run([scenario], holders=True)
@@ -455,6 +455,8 @@ def run_once(app: App, routes: Sequence[Route], scenario: Scenario, *, holders: 
     return Outcome(failures, result.schedule, outcomes.ever_accepted(result.transcript), seconds_lost(result))
 
 
-def _gone(run: Gone) -> Outcome:
+def _gone(run: Gone, routes: Sequence[Route]) -> Outcome:
     lost = run.seconds if isinstance(run, Hung) else 0.0
-    return Outcome([gone.failure(run)], accepted=True, lost=lost)
+    failure = gone.failure(run)
+    named = replace(failure, route=route_of(routes, failure.route) if failure.route else "")
+    return Outcome([named], accepted=True, lost=lost)

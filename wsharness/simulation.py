@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from wsharness import checks, fresh, holders, probes
+from wsharness import checks, fresh, holders, lastwords, probes
 from wsharness.asgi import App, Receive, Scope, Send
 from wsharness.errors import UsageError, WebSocketError
 from wsharness.growth import Growth
@@ -106,6 +106,7 @@ def _horizon(app: App, scenario: Scenario | Drive, how: _How) -> int:
 
 def _run(app: App, scenario: Scenario | Drive, how: _How, schedule: Schedule) -> Result:
     world = _World(scenario, app, how)
+    lastwords.begin(world.transcript)
     progress = Progress(lambda: [world.transcript])
     try:
         with world.harness.watch.logs():

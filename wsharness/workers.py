@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Generic, NoReturn, TypeAlias, TypeVar
 
 from wsharness.errors import UsageError, WSHarnessError
 from wsharness.lastwords import LastWords, Site
+from wsharness.transcript import Transcript
 
 T = TypeVar("T")
 CHUNK = 1 << 16
@@ -49,6 +50,8 @@ class Died:
     """The exit code, or a signal's number below zero, as in `subprocess`."""
     sites: tuple[Site, ...] = ()
     """The last line of the user's own code, and what called it."""
+    transcript: Transcript = field(default_factory=Transcript)
+    """What had happened until then."""
 
     @property
     def how(self) -> str:
@@ -225,7 +228,7 @@ class _Pool(Generic[T]):
 
     def _end(self, child: _Child) -> Iterator[tuple[int, Died]]:
         """A process ended: what it leaves undone goes on in another; a job that ends its own too is not done again."""
-        words = child.words.read() if child.words is not None else ()
+        said = ((), Transcript()) if child.words is None else (child.words.read(), child.words.transcript())
         status = self._reap(child)
         if status == -signal.SIGINT:
             time.sleep(HESITATION)  # a Ctrl-C is for all of us, and raises here
@@ -236,7 +239,7 @@ class _Pool(Generic[T]):
         if child.words is None:
             self._waiting.appendleft(_Batch(child.jobs[:1], traced=True))
         else:
-            yield child.jobs[0], Died(status, words)
+            yield child.jobs[0], Died(status, *said)
 
     def _go_on(self, jobs: range) -> None:
         """What is left of a batch begins anew, before other batches."""
