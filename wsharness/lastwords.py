@@ -34,7 +34,7 @@ class LastWords:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, SIZE)
-        self._file = tempfile.TemporaryFile(buffering=0)
+        self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (close() does)
         self._transcript = Transcript()
         self._written = 0
         self._lock = threading.Lock()
