@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from wsharness import cli, conversations, demo
@@ -26,6 +28,12 @@ def test_what_is_missing_or_new_is_1_and_said():
     said = []
     assert demo.compare([KEPT], [CRASH], said.append) == 1
     assert said == ["missing: chat uvicorn WSH101 KeyError chat.py chat", "not known: chat uvicorn WSH107"]
+
+
+def test_what_is_found_twice_is_known_once():
+    said = []
+    assert demo.compare([CRASH, CRASH], [CRASH], said.append) == 1
+    assert said == ["not known: chat uvicorn WSH101 KeyError chat.py chat"]
 
 
 def test_a_finding_has_no_line_and_no_message():
@@ -61,3 +69,14 @@ def test_an_example_is_checked_and_reported(tmp_path, monkeypatch):
     assert demo.main(tmp_path / "out", said.append, cli.write_scenarios, 2) == 0
     assert said[0].startswith("bearer on uvicorn: ")
     assert "WSH304" in (tmp_path / "out" / "report.html").read_text()
+
+
+@pytest.mark.filterwarnings("default")  # as where the demo runs
+@pytest.mark.parametrize(("app", "profile"), demo.EXAMPLES)
+def test_what_is_found_of_an_example_is_what_is_committed(app, profile, monkeypatch):
+    """Each of them whole, as in `make demo`; a test for each, so that they run beside each other."""
+    monkeypatch.delitem(sys.modules, f"scenarios.apps.{app}", raising=False)  # with the state other tests left
+    known = [row for row in demo.load_expected(demo.EXPECTED) if row[:2] == (app, profile)]
+    said = []
+    found = demo.findings(app, profile, demo.check(app, profile, 1).failures)
+    assert demo.compare(found, known, said.append) == 0, said

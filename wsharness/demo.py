@@ -1,6 +1,7 @@
 """`wsharness demo`: the example applications, checked, and what is found compared with what is known."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -89,10 +90,10 @@ def to_rows(found: Iterable[Finding]) -> str:
 
 def compare(found: list[Finding], expected: list[Finding], say: Say) -> int:
     """Say what is missing and what is new; 0 if neither."""
-    missing = [row for row in expected if row not in found]
-    new = [row for row in found if row not in expected]
+    missing = Counter(expected) - Counter(found)
+    new = Counter(found) - Counter(expected)
     for word, rows in (("missing", missing), ("not known", new)):
-        for row in rows:
+        for row in rows.elements():
             say(f"{word}: {' '.join(part for part in row if part)}")
     if not missing and not new:
         say(f"found what is known: {len(found)} distinct failures and warnings in {len(EXAMPLES)} checks")
