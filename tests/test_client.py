@@ -310,6 +310,15 @@ class Order(BaseModel):
 # Bad input
 
 
+async def _never(message):
+    return False
+
+
+async def _said_hi(client, *pattern, **options):
+    await client.send({"say": ['{"say": 1}']})
+    await client.expect(*pattern, **options)
+
+
 BAD = {
     "expect a time below zero": (lambda c: c.expect(within=-1), "expected within in seconds, 0 or more; got -1"),
     "expect no number": (lambda c: c.expect(within=float("nan")), "got nan; write within=0.5"),
@@ -317,12 +326,21 @@ BAD = {
     "wait without an end": (lambda c: c.wait_for("x", within=float("inf")), "got inf"),
     "silence without a time": (lambda c: c.expect_none("1s"), "got '1s'"),
     "a close within nothing": (lambda c: c.expect_close(within=True), "got True"),
+    "an async where": (
+        lambda c: _said_hi(c, where=_never),
+        "expected a function that answers at once; got the async _never",
+    ),
+    "an async pattern": (lambda c: _said_hi(c, {"say": _never}), "got the async _never; make it a plain `def`"),
+    "a coroutine": (
+        lambda c: _said_hi(c, _never(1)),
+        "expected a pattern; got a coroutine of _never, which nobody awaited",
+    ),
     "where is no function": (lambda c: c.expect(where=3), "got 3; write where=lambda m: ..."),
     "where is no function to wait": (lambda c: c.wait_for(where="x"), "got 'x'; write where=lambda m: ..."),
-    "a set is no JSON": (lambda c: c.send({1, 2}), "got a set: .*; encode it yourself"),
-    "NaN is no JSON": (lambda c: c.send({"a": float("nan")}), "got a dict: .*; encode it yourself"),
-    "a class is no JSON": (lambda c: c.send(Order), "got a ModelMetaclass: "),
-    "nor is it sent as JSON": (lambda c: c.send_json(object()), "got a object: "),
+    "a set is no JSON": (lambda c: c.send({1, 2}), "got one of type set: .*; encode it yourself"),
+    "NaN is no JSON": (lambda c: c.send({"a": float("nan")}), "got one of type dict: .*; encode it yourself"),
+    "a class is no JSON": (lambda c: c.send(Order), "got one of type ModelMetaclass: "),
+    "nor is it sent as JSON": (lambda c: c.send_json(object()), "got one of type object: "),
     "a mode": (lambda c: c.send_json(1, mode="blob"), "expected the mode 'text' or 'binary'; got 'blob'"),
     "no close frame carries 1006": (lambda c: c.close(1006), "got 1006; drop\\(\\) loses the connection"),
     "a code is a number": (lambda c: c.close("1000"), "got '1000'"),

@@ -355,6 +355,11 @@ BAD = {
     "an argument": (lambda ws: ws.connect_many(3, "/", header={}), "expected arguments of connect; got 'header'"),
     "a time to settle": (lambda ws: ws.settle("1s"), "expected within in seconds"),
     "a time for all": (lambda ws: ws.expect_all([], "x", within=-1), "expected within in seconds"),
+    "no clients": (
+        lambda ws: ws.expect_all(["alice"], "x"),
+        r"as in expect_all\(\[alice, bob\], ...\); got \['alice'\]",
+    ),
+    "no list": (lambda ws: ws.expect_all(3, "x"), r"as in expect_all\(\[alice, bob\], ...\); got 3"),
     "a header": (lambda ws: ws.connect("/", headers={"a": "b\r\nc"}), "expected one line for the header 'a'"),
 }
 
@@ -372,6 +377,34 @@ async def test_bad_input_is_one_sentence(name):
 def test_a_harness_with_a_wrong_limit_is_refused(option):
     with pytest.raises(UsageError, match=f"expected {option} in seconds, 0 or more; got '1s'"):
         Harness(echo, **{option: "1s"})
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "sentence"),
+    [
+        ("lifespan", "maybe", "expected lifespan 'auto', 'on' or 'off'; got 'maybe'"),
+        ("state", 5, "expected state as a dict; got 5"),
+        ("root_path", 5, "expected root_path as text, such as '/api'; got 5"),
+        ("client", "10.0.0.1", "expected client as a host and a port, such as .*; got '10.0.0.1'"),
+        ("client", ("10.0.0.1", "80"), "expected client as a host and a port"),
+    ],
+)
+def test_what_no_server_tells_an_app_is_refused(option, value, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        Harness(echo, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("app", "sentence"),
+    [
+        ("shop.main:app", "; import it: from shop.main import app"),
+        (asyncio, "; name the app in it: asyncio.app"),
+        (None, "got None"),
+    ],
+)
+def test_what_is_no_app_is_refused(app, sentence):
+    with pytest.raises(UsageError, match=f"expected an ASGI app, a callable, or a URL such as .*{sentence}"):
+        Harness(app)
 
 
 async def test_nothing_is_sent_where_a_reconnect_asks_for_what_is_unknown():

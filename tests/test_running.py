@@ -32,7 +32,7 @@ MARK = "import pytest\n@pytest.mark.simulated\n"
 )
 def test_misuse_is_a_sentence(test, sentence, run):
     out = run(test)
-    assert sentence in out and "/wsharness/" not in out, out
+    assert sentence in out and "/wsharness/" not in out and "another exception" not in out, out
 
 
 def test_an_async_fixture_of_a_simulated_test_is_refused_by_name(run):
@@ -51,6 +51,7 @@ def test_an_async_fixture_of_a_simulated_test_is_refused_by_name(run):
         ("", "def ws_app():"),
         (WRONG_APP.format("", "pass"), "expected ws_app to return an app; got None; end it with `return app`"),
         (WRONG_APP.format("", "return 3"), "expected an ASGI app, a callable"),
+        (WRONG_APP.format("", "return 'shop.main:app'"), "import it: from shop.main import app"),
         (WRONG_APP.format("", "return make()\nasync def make(): pass"), "write it as `def ws_app():`, not `async def`"),
         (
             WRONG_APP.format("", "return make()\nasync def make(): yield"),
@@ -60,7 +61,32 @@ def test_an_async_fixture_of_a_simulated_test_is_refused_by_name(run):
 )
 def test_a_wrong_ws_app_is_a_sentence(conftest, sentence, run):
     out = run("async def test_x(ws):\n    pass\n", conftest=conftest)
-    assert sentence in out and "/wsharness/" not in out, out
+    assert sentence in out and "/wsharness/" not in out and "another exception" not in out, out
+
+
+@pytest.mark.parametrize(
+    ("app", "sentence"),
+    [
+        ("def app(): pass", "; if it makes the app, call it"),
+        ("async def app(): pass", "; if it makes the app, call it"),
+        ("def app(environ, start_response): pass", "; a WSGI app has no WebSockets"),
+        ("async def app(websocket): pass", "; if it is an endpoint, give the app that has it as a route"),
+        ("def app(scope, receive, send): pass", "; make it async"),
+        ("class app:\n    def __init__(self, scope): pass", "guarantee_single_callable if it is of ASGI 2"),
+        ("class app:\n    def __init__(self, *a): pass\n    def as_asgi(self): pass", "; write app.as_asgi()"),
+    ],
+)
+def test_what_cannot_be_called_as_an_app_is_a_sentence(app, sentence, run):
+    conftest = f"import pytest\n{app}\n@pytest.fixture\ndef ws_app():\n    return app\n"
+    out = run("async def test_x(ws):\n    await ws.connect('/')\n", conftest=conftest)
+    assert "expected an ASGI app, async def app(scope, receive, send); got " in out and sentence in out, out
+    assert "/wsharness/" not in out, out
+
+
+def test_a_handler_that_is_stuck_is_told_without_the_loops_frames(run):
+    conftest = CONFTEST.replace("while (event", "await __import__('asyncio').Event().wait()\n    while (event")
+    out = run("async def test_x(ws):\n    await ws.connect('/')\n", "--ws-timeout=0.05", conftest=conftest)
+    assert "HandlerStuck" in out and "runners.py" not in out, out
 
 
 def test_the_app_may_be_named_on_the_command_line(run, pytester):

@@ -52,6 +52,28 @@ def test_where_a_coroutine_is_suspended_from_outside_in():
     assert asyncio.run(main()) == ["outer", "inner", "sleep"]
 
 
+class Awaited:
+    """As a class-based endpoint is."""
+
+    def __await__(self):
+        return inner().__await__()
+
+
+def test_an_object_that_is_awaited_is_looked_into():
+    async def main():
+        async def outermost():
+            await Awaited()
+
+        task = asyncio.create_task(outermost())
+        await asyncio.sleep(0)
+        places = list(suspended(task.get_coro()))
+        task.cancel()
+        await asyncio.wait([task])
+        return names(places)
+
+    assert asyncio.run(main()) == ["outermost", "inner", "sleep"]
+
+
 def test_what_is_no_coroutine_has_no_places():
     assert list(suspended(None)) == []
 

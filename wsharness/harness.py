@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from wsharness import births, checks, probes, stalls
-from wsharness.arguments import seconds
-from wsharness.asgi import App
+from wsharness.arguments import check_app, check_surroundings, not_called, seconds
+from wsharness.asgi import App, LifespanMode
 from wsharness.client import ANY, Client, Connecting, has_ended
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target
@@ -20,7 +20,7 @@ from wsharness.explaining import View, Words, brief
 from wsharness.http import open_client
 from wsharness.inprocess import InProcessConnection, InProcessServer
 from wsharness.interrupts import as_failure
-from wsharness.lifespan import LIFESPAN_LIMIT, LifespanMode
+from wsharness.lifespan import LIFESPAN_LIMIT
 from wsharness.link import PERFECT, Faults, Link
 from wsharness.narration import render_transcript
 from wsharness.profiles import Profile, get_profile
@@ -82,11 +82,12 @@ class Harness:
         client: tuple[str, int] = ("testclient", 50000),
         raise_app_exceptions: bool = True,
     ) -> None:
-        self.app: App | Target = Target(app) if isinstance(app, str) else app
-        self.is_deployed: bool = isinstance(self.app, Target)
+        self.is_deployed: bool = isinstance(app, (str, Target))
         """Whether the app is a deployed server, of which nothing is seen but what it sends."""
-        if not self.is_deployed and not callable(app):
-            raise UsageError(f"expected an ASGI app, a callable, or a URL such as ws://127.0.0.1:8000; got {app!r}")
+        if not isinstance(app, Target):
+            check_app(app)
+        check_surroundings(lifespan, state, root_path, client)
+        self.app: App | Target = Target(app) if isinstance(app, str) else app
         if self.is_deployed and (profile, lifespan, state, root_path) != ("uvicorn", "auto", None, ""):
             raise UsageError(
                 "profile, lifespan, state and root_path are for an app in this process; leave them out with a URL"
@@ -248,6 +249,8 @@ class Harness:
         All clients wait at once: `within` bounds the whole. The failure names every client that got something else.
         """
         limit = self.timeout if within is None else seconds(within)
+        clients = _listed(clients)
+        self.need_running("expect_all")
         deadline = self.runtime.time() + limit
         found: list[Any] = []
         failed: list[ExpectationError] = []
@@ -345,6 +348,8 @@ class Harness:
     def _note_crash(self, connection: "InProcessConnection | WireConnection", error: BaseException) -> None:
         is_own_end = partial(_is_own_end, connection, probes.scopes_of(error))
         error = probes.worst(error, is_own_end)
+        if isinstance(error, TypeError) and error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            error = not_called(self.app, error)  # raised where the app is called, before a line of it ran
         if isinstance(error, BusyLoop):
             self.note(connection.name, Fact("busy loop", error.brief or str(error), probes.stack_of_error(error)))
             if self.keeps_errors:
@@ -532,6 +537,13 @@ class Harness:
         """Connections that ended whose `receive` or `send` something still holds, and their app's end."""
         served = ((name, served.channel) for name, served in self._served.items() if served.connection.ended)
         return [(name, channel) for name, channel in served if channel() is not None]
+
+
+def _listed(clients: Iterable[Client]) -> list[Client]:
+    listed = list(clients) if isinstance(clients, Iterable) else None
+    if listed is None or not all(isinstance(one, Client) for one in listed):
+        raise UsageError(f"expected a list of clients, as in expect_all([alice, bob], ...); got {listed or clients!r}")
+    return listed
 
 
 def _is_own_end(connection: "InProcessConnection | WireConnection", scopes: list[Any], error: BaseException) -> bool:

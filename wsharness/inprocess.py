@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
-from wsharness.asgi import App, ASGIEvent, Scope
+from wsharness.asgi import App, ASGIEvent, LifespanMode, Scope
 from wsharness.connection import Connection, OnEvent
 from wsharness.endpoint import ClientDisconnected
 from wsharness.errors import BusyLoop
 from wsharness.events import ClientEvent, Rejected
 from wsharness.frames import Assembler, CloseFrame, End, FrameAct, Ping, Pong, WireEvent
 from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
-from wsharness.lifespan import Lifespan, LifespanMode
+from wsharness.lifespan import Lifespan
 from wsharness.profiles import Profile, State
 from wsharness.request import KNOWN_REQUESTS
 from wsharness.rules import Phase, next_phase

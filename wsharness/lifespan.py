@@ -1,14 +1,13 @@
 """Lifespan: the startup and shutdown of an app, as a server asks for them."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from wsharness.asgi import App, ASGIEvent
+from wsharness.asgi import App, ASGIEvent, LifespanMode
 from wsharness.errors import BusyLoop, TargetError
 from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
 from wsharness.runtime import Job, Runtime
 
-LifespanMode: TypeAlias = Literal["auto", "on", "off"]
 WITHOUT_LIFESPAN = "to go without it, pass lifespan='off' or --lifespan off"
 LIFESPAN_LIMIT = 10.0  # seconds of the loop's time for each of startup and shutdown
 

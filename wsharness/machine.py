@@ -7,10 +7,9 @@ from typing import Any, ClassVar, TypeVar
 from hypothesis.stateful import RuleBasedStateMachine
 
 from wsharness import runner
-from wsharness.asgi import App
+from wsharness.asgi import App, LifespanMode
 from wsharness.errors import UsageError
 from wsharness.harness import Harness
-from wsharness.lifespan import LifespanMode
 from wsharness.profiles import Profile
 from wsharness.simulation import GRACE, note_loop_error, note_stopped
 from wsharness.stopping import SimulationStopped

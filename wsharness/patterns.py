@@ -13,6 +13,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from wsharness import models
+from wsharness.errors import UsageError
 
 Payload: TypeAlias = str | bytes
 SHOWN = 120  # characters of a value in a message
@@ -319,6 +320,9 @@ def _python_mismatch(pattern: Any, value: Any, path: str) -> str | None:
         good = _found(pattern, value)
     elif _is_predicate(pattern):
         return _predicate_mismatch(pattern, value, path)
+    elif type(pattern) is types.CoroutineType:
+        pattern.close()
+        raise UsageError(f"expected a pattern; got a coroutine of {pattern.__name__}, which nobody awaited; await it")
     else:
         good = _equal(pattern, value)
     return None if good else _differs(path, describe(pattern), value)
@@ -354,6 +358,10 @@ def _predicate_mismatch(pattern: Callable[[Any], Any], value: Any, path: str) ->
         good = pattern(value)
     except Exception as error:  # noqa: BLE001 (written for one kind of message, asked about every kind)
         return f"{_differs(path, describe(pattern), value)} ({type(error).__name__}: {error})"
+    if type(good) is types.CoroutineType:  # which is true, whatever it would have said
+        good.close()
+        name = getattr(pattern, "__name__", repr(pattern))
+        raise UsageError(f"expected a function that answers at once; got the async {name}; make it a plain `def`")
     return None if good else _differs(path, describe(pattern), value)
 
 

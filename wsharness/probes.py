@@ -1,7 +1,6 @@
 """Facts about tasks, memory and stacks, read from the running program as plain data."""
 
 import asyncio
-import gc
 import os
 import sys
 import sysconfig
@@ -11,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from wsharness.errors import UnsupportedError
-from wsharness.stopping import running
+from wsharness.stopping import running, suspended
 from wsharness.transcript import Fact, Frame, Stack
 
 _STDLIB: tuple[str, ...] = tuple(
@@ -72,39 +71,8 @@ def stack_of(awaitable: Any) -> Stack:
     return without_own(_suspended(awaitable))
 
 
-_STEPS = ("async_generator_asend", "async_generator_athrow")
-"""A step of an async generator, such as what asynccontextmanager makes one of; it does not name its generator."""
-
-
 def _suspended(awaitable: Any) -> Iterator[Frame]:
-    for _ in range(_MAX_DEPTH):
-        for prefix in ("cr", "gi", "ag"):
-            frame = getattr(awaitable, f"{prefix}_frame", None)
-            if frame is not None:
-                yield make_frame(frame.f_code, frame.f_lineno)
-                break
-        awaitable = next(
-            (
-                inner
-                for name in ("cr_await", "gi_yieldfrom", "ag_await")
-                if (inner := getattr(awaitable, name, None)) is not None
-            ),
-            None,
-        )
-        if type(awaitable).__name__ in _STEPS:
-            awaitable = next((one for one in gc.get_referents(awaitable) if hasattr(one, "ag_frame")), None)
-        if awaitable is None:
-            return
-
-
-def awaited(coroutine: Any) -> Any:
-    """What a coroutine's innermost frame awaits: a future, or None."""
-    for _ in range(_MAX_DEPTH):
-        inner = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-        if inner is None:
-            return coroutine
-        coroutine = inner
-    return coroutine
+    return (make_frame(code, line) for code, line in suspended(awaitable))
 
 
 def stack_here() -> Stack:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from wsharness import checks, fresh, holders, lastwords, probes
-from wsharness.asgi import App, Receive, Scope, Send
+from wsharness.asgi import App, LifespanMode, Receive, Scope, Send
 from wsharness.errors import UsageError, WebSocketError
 from wsharness.growth import Growth
 from wsharness.harness import Harness
-from wsharness.lifespan import LifespanMode
 from wsharness.link import Faults, make_faults
 from wsharness.loop import STEP_LIMIT, VirtualTimeLoop
 from wsharness.profiles import Profile

@@ -1,6 +1,7 @@
 """Why a run stops before its time, and where its tasks were then."""
 
 import asyncio
+import gc
 import os
 import sysconfig
 import traceback
@@ -16,8 +17,11 @@ Place: TypeAlias = tuple[CodeType, int]
 
 _STEP = asyncio.Handle._run.__code__  # noqa: SLF001 (no public name)
 MAX_DEPTH = 200
-FRAMES = ("cr_frame", "gi_frame")
-AWAITED = ("cr_await", "gi_yieldfrom")
+FRAMES = ("cr_frame", "gi_frame", "ag_frame")
+AWAITED = ("cr_await", "gi_yieldfrom", "ag_await")
+OPAQUE = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
+"""Steps of async generators, such as what asynccontextmanager makes one of, and what a coroutine's `__await__` returns,
+which class-based endpoints are awaited by: they do not name what they step through."""
 NOT_USERS = tuple(
     f"{folder}{os.sep}"
     for folder in (
@@ -78,8 +82,14 @@ def suspended(awaitable: Any) -> Iterator[Place]:
         if frame is not None:
             yield frame.f_code, frame.f_lineno
         awaitable = next((a for name in AWAITED if (a := getattr(awaitable, name, None)) is not None), None)
+        if type(awaitable).__name__ in OPAQUE:
+            awaitable = next((one for one in gc.get_referents(awaitable) if _has_frame(one)), None)
         if awaitable is None:
             return
+
+
+def _has_frame(one: Any) -> bool:
+    return any(hasattr(one, name) for name in FRAMES)
 
 
 def running(frame: FrameType | None) -> list[Place]:

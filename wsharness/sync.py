@@ -64,6 +64,10 @@ class SyncClient(SyncProxy):
         self._harness.run(self._target.close())
 
 
+def _plain(client: Any) -> Any:
+    return client.plain if isinstance(client, SyncClient) else client
+
+
 class SyncHarness:
     """`with SyncHarness(Harness(app)) as ws: client = ws.connect("/ws")`, in the caller's thread."""
 
@@ -112,7 +116,8 @@ class SyncHarness:
 
     def expect_all(self, clients: Iterable[SyncClient], pattern: Any = ANY, **options: Any) -> list[Any]:
         """Take the next message of each client, which must match; `where` and `within` as for `expect`."""
-        return self.run(self._harness.expect_all([client.plain for client in clients], pattern, **options))
+        plain: Any = [_plain(one) for one in clients] if isinstance(clients, Iterable) else _plain(clients)
+        return self.run(self._harness.expect_all(plain, pattern, **options))
 
     def settle(self, within: float | None = None) -> None:
         """Wait until nothing can run before time passes or a client acts."""

@@ -126,7 +126,7 @@ def ws_transcript(request: pytest.FixtureRequest) -> Any:
 
 
 def _fail(sentence: str) -> NoReturn:
-    pytest.fail(sentence, pytrace=False)
+    raise pytest.fail.Exception(sentence, pytrace=False) from None
 
 
 def _refuse_given(request: pytest.FixtureRequest, name: str) -> None:
@@ -211,7 +211,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     import asyncio  # noqa: PLC0415 (starting pytest is kept short)
 
-    asyncio.run(running.call(pyfuncitem))
+    with closing(asyncio.Runner()) as runner:
+        running.OneLoop(runner).run(running.call(pyfuncitem))
     return True
 
 

@@ -135,7 +135,7 @@ class OneLoop:
         """Run a coroutine; the loop's own frames are left out of what it raises."""
         try:
             value: T = self._runner.run(coroutine)
-        except BaseException as error:  # noqa: BLE001 (raised again)
+        except Exception as error:  # noqa: BLE001 (raised again; of Ctrl-C, the frames say that it is one)
             raise error.with_traceback(_inside_loop(error.__traceback__))  # noqa: B904 (the same error)
         return value
 

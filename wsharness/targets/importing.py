@@ -131,7 +131,11 @@ def _not_found(name: str, missing: str) -> str:
     near = difflib.get_close_matches(last, _modules_in(parent), 1)
     if not near:
         found = next(iter(getattr(sys.modules.get(parent), "__path__", ())), None)
-        which = f"; {parent!r} is the package in {found}" if found else "; give the folder it is in with --app-dir"
+        which = (
+            f"; {parent!r} is the package in {found}"
+            if found
+            else "; give the folder it is in with --app-dir, or as `pythonpath` to pytest"
+        )
         return f"no module named {missing!r}{which}"
     right = f"{parent}.{near[0]}" if parent else near[0]
     return f"no module named {missing!r}; did you mean {right + name[len(missing) :]!r}?"
