@@ -217,7 +217,7 @@ def test_a_terminal_that_knows_few_signs_is_shown_others(tmp_path):
     command = [sys.executable, "-m", "wsharness", "run", "talk.ws.yaml", "--app", "shop:app"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode in (0, 1) and "1 case, 1 run ? seed 0" in done.stdout
+    assert done.returncode in (0, 1) and "1 case, 1 run - seed 0" in done.stdout
     assert done.stderr == ""
 
 

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from tests.nested import CONFTEST
 from tests.nested import run as run
 from wsharness_pytest.reporting import ClientLog
 
@@ -30,6 +31,14 @@ def test_a_failure_shows_transcript_log_and_how_to_run_it_again(run, pytester):
     (kept,) = (pytester.path / "kept" / "here").iterdir()
     assert kept.name == "test_it.py-test_fails.ndjson"
     assert '"client": "alice"' in kept.read_text().splitlines()[0]
+
+
+def test_a_terminal_without_our_signs_shows_others_line_by_line(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(test_it=FAILS)
+    out = pytester.runpytest_subprocess("-p", "no:django", "-p", "no:cacheprovider").stdout
+    out.fnmatch_lines(["E *0.000  alice  > 'hi'", "*- WebSocket transcript -*", "  0.000  alice  > 'hi'"])
 
 
 def test_full_trace_shows_everything(run):

@@ -21,6 +21,7 @@ from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import load
 from wsharness.scenario.model import Scenario
 from wsharness.scenario.writing import parse_duration
+from wsharness.signs import ERRORS
 
 app: typer.Typer = typer.Typer(
     name="wsharness",
@@ -67,7 +68,7 @@ def main() -> None:
     """Run the command line; every mistake ends in one sentence and its exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal may not know our signs
+            stream.reconfigure(errors=ERRORS)
     try:
         status = app(standalone_mode=False)
         print(end="", flush=True)

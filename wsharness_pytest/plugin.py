@@ -245,3 +245,10 @@ def pytest_runtest_makereport(
         item.stash.setdefault(HARNESSES, [])
         del item.stash[HARNESSES]  # its tasks and transcripts need not live as long as the session
     return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary() -> Generator[None]:
+    """Show transcripts where the terminal lacks their signs, as code pages do: pytest would put all into one line."""
+    with reporting.signs_for(sys.stdout):
+        yield

@@ -5,9 +5,10 @@ import re
 import shlex
 import sys
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
@@ -62,6 +63,20 @@ def add_sections(report: pytest.TestReport, harnesses: "list[Harness]", log: Cli
         report.sections.append(("WebSocket log", "\n".join(log.lines[-SHOWN:])))
     if rerun:
         report.sections.append(("run it again", rerun))
+
+
+@contextmanager
+def signs_for(terminal: TextIO) -> Iterator[None]:
+    """Let what is written meanwhile use other signs than our own where these cannot be."""
+    try:
+        "→".encode(terminal.encoding or "utf-8")
+    except UnicodeEncodeError:
+        from wsharness.signs import writable  # noqa: PLC0415 (starting pytest must not import wsharness)
+
+        with writable(terminal):
+            yield
+    else:
+        yield
 
 
 def rerun_line(item: pytest.Item, settings: Settings) -> str:
