@@ -143,6 +143,14 @@ def test_an_error_of_the_shutdown_does_not_hide_the_tests_own(run):
     assert "AssertionError" in out and "also, as the harness ended: TargetError" in out, out
 
 
+def test_a_handler_that_looks_up_every_minute_ends_in_virtual_time(run):
+    conftest = CONFTEST.replace("while (event", "await __import__('asyncio').sleep(50)\n    while (event")
+    test = (
+        "(ws):\n    await ws.connect('/')\n@pytest.mark.simulated\ndef test_sync(ws_sync):\n    ws_sync.connect('/')\n"
+    )
+    assert "2 passed" in run(f"{MARK}async def test_async{test}", conftest=conftest)
+
+
 def test_simulated_on_trio(run):
     test = """
     import pytest, random, trio

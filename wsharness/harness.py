@@ -40,6 +40,7 @@ TAIL = 12  # steps shown in an error
 AT_ONCE = 1_000  # clients that connect in one turn of the loop: more would look like a busy loop
 SHOWN = 6  # clients shown in an error
 DEPLOYED = "deployed"  # the profile of a server that is none of ours
+GRACE = 60.0  # virtual seconds a handler gets to end after its client left: they cost nothing
 TIMEOUT, FAR_TIMEOUT = 1.0, 5.0  # seconds a wait may take: in this process, and where a network lies between
 
 

@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine
 from wsharness import runner
 from wsharness.asgi import App, LifespanMode
 from wsharness.errors import UsageError
-from wsharness.harness import Harness
+from wsharness.harness import GRACE, Harness
 from wsharness.profiles import Profile
-from wsharness.simulation import GRACE, note_loop_error, note_stopped
+from wsharness.simulation import note_loop_error, note_stopped
 from wsharness.stopping import SimulationStopped
 from wsharness.sync import SyncClient, SyncHarness
 from wsharness.transcript import Direction, Progress, Transcript

@@ -10,7 +10,7 @@ from wsharness import checks, fresh, holders, lastwords, probes
 from wsharness.asgi import App, LifespanMode, Receive, Scope, Send
 from wsharness.errors import UsageError, WebSocketError
 from wsharness.growth import Growth
-from wsharness.harness import Harness
+from wsharness.harness import GRACE, Harness
 from wsharness.link import Faults, make_faults
 from wsharness.loop import STEP_LIMIT, VirtualTimeLoop
 from wsharness.profiles import Profile
@@ -24,7 +24,6 @@ from wsharness.transcript import Direction, Fact, Progress, Record, Transcript
 from wsharness.watchdog import own_work
 
 Drive: TypeAlias = Callable[[Harness], Awaitable[Any]]
-GRACE = 60.0  # virtual seconds a handler gets to end after its client left: they cost nothing
 MOST_KEPT = 8  # connections that are told of: what holds one is found by a look at every object
 NEVER_RETRIEVED = "exception was never retrieved"
 LAST_TURNS = 10  # of the loop, in which timers of the harness let go of what has ended

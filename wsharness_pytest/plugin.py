@@ -150,7 +150,7 @@ def _refuse_abandoned(harness: "Harness") -> None:
 
 def _make(app: Any, request: pytest.FixtureRequest, **options: Any) -> "Harness":
     from wsharness.errors import UsageError  # noqa: PLC0415 (starting pytest must not import wsharness)
-    from wsharness.harness import Harness  # noqa: PLC0415
+    from wsharness.harness import GRACE, Harness  # noqa: PLC0415
     from wsharness.inprocess import serving  # noqa: PLC0415
 
     if inspect.iscoroutine(app) or inspect.isasyncgen(app):
@@ -162,10 +162,13 @@ def _make(app: Any, request: pytest.FixtureRequest, **options: Any) -> "Harness"
     options.setdefault("timeout", settings.timeout)
     if settings.profile is not None and callable(app):
         options.setdefault("profile", settings.profile)
+    if settings.is_simulated:
+        options.setdefault("grace", GRACE)
     try:
         harness = Harness(app, **options)
     except (UsageError, TypeError) as error:
         _fail(str(error))
+    harness.patience = GRACE if settings.is_simulated else harness.patience
     request.node.stash.setdefault(HARNESSES, []).append(harness)
     if LOG not in request.node.stash:
         request.node.stash[LOG] = log = reporting.ClientLog(serving.get)
