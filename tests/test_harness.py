@@ -1,6 +1,7 @@
 import asyncio
 import os
 import re
+import threading
 import time
 
 import anyio
@@ -9,7 +10,7 @@ import trio
 
 import wsharness
 from wsharness import Harness, probes
-from wsharness.errors import ConnectionRejected, HandlerStuck, UsageError
+from wsharness.errors import ConnectionRejected, ExpectationError, HandlerStuck, UsageError
 
 
 async def echo(scope, receive, send):
@@ -405,6 +406,24 @@ def test_what_no_server_tells_an_app_is_refused(option, value, sentence):
 def test_what_is_no_app_is_refused(app, sentence):
     with pytest.raises(UsageError, match=f"expected an ASGI app, a callable, or a URL such as .*{sentence}"):
         Harness(app)
+
+
+async def test_a_thread_that_a_handler_waits_for_is_named():
+    go_on = threading.Event()
+
+    def work():
+        go_on.wait(10)
+
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await asyncio.to_thread(work)
+
+    async with Harness(app, lifespan="off") as ws:
+        client = await ws.connect("/")
+        with pytest.raises(ExpectationError, match=r"a thread is at tests/test_harness.py:\d+ in .*work"):
+            await client.expect("x", within=0.05)
+        go_on.set()
 
 
 async def test_nothing_is_sent_where_a_reconnect_asks_for_what_is_unknown():

@@ -404,6 +404,7 @@ class Harness:
         lines = [render_transcript(self.transcript, last=TAIL).rstrip()]
         mine = [served for served in self._served.values() if client is None or served.client is client]
         lines += [_where(served.connection) for served in mine[-SHOWN:] if not self.is_deployed]
+        lines += probes.threads_at()[:SHOWN]
         if client is not None:
             others = [other for other in self.clients if other is not client and other.state != "left"]
             lines.append(self.words().others(View(o.name, o.state, o.unread) for o in others[:SHOWN]))
@@ -504,7 +505,7 @@ class Harness:
         if self.raise_app_exceptions:
             errors += [c.error for c in self.crashes.values() if not c.raised and c.error is not primary]
         if self._stuck:
-            stuck = "\n".join(self._stuck)
+            stuck = "\n".join(self._stuck + probes.threads_at()[:SHOWN])
             errors.append(
                 HandlerStuck(f"the app's handler did not end within {self.grace:g} s after its client left\n{stuck}")
             )

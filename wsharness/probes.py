@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import sysconfig
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -301,3 +302,12 @@ def whereabouts(coroutine: Any) -> str:
     what = _waits_for(every)
     awaits = f", awaiting {what}" if what != frame.function else ""
     return f"is at {frame.file}:{frame.line} in {frame.function}{awaits}"
+
+
+def threads_at() -> list[str]:
+    """Where threads are in the user's own code, as sentences: handlers that are not async run in such."""
+    own = (threading.main_thread().ident, threading.get_ident())
+    every = sys._current_frames().items()  # noqa: SLF001 (no public name)
+    stacks = [running_stack(frame) for ident, frame in every if ident not in own]
+    inner = (next((one for one in reversed(stack) if one.user), None) for stack in stacks)
+    return [f"a thread is at {one.file}:{one.line} in {one.function}" for one in inner if one is not None]

@@ -241,6 +241,7 @@ def pytest_runtest_makereport(
         simulated = item.get_closest_marker("simulated") is not None and call.when != "setup"
         rerun = reporting.rerun_line(item, settings_of(item)) if simulated else ""
         reporting.add_sections(report, harnesses, item.stash.get(LOG, None), rerun)
+        reporting.leave_out_frames(report, call.excinfo)
     folder = item.config.getoption("ws_transcripts")
     if call.when == "teardown":
         if folder is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wsharness.harness import Harness
 
 SHOWN = 60  # records of a transcript, and lines of a log, that a report shows
+_OWN = Path(__file__).parent
 MAX_NAME = 180  # characters of a file's name, of the 255 that file systems allow
 
 
@@ -112,6 +113,17 @@ def _is_not_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
 
     last = excinfo.traceback[-1].frame.f_globals.get("__name__", "")
     return isinstance(excinfo.value, WSHarnessError) or not last.startswith("wsharness.")
+
+
+def leave_out_frames(report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None) -> None:
+    """Show only the sentence of a failure whose frames are none of the user's: it names the place itself."""
+    from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
+    from wsharness.probes import place  # noqa: PLC0415
+
+    if error is None or not isinstance(error.value, WSHarnessError):
+        return
+    if not any(place(str(entry.path))[1] for entry in error.traceback if Path(entry.path).parent != _OWN):
+        report.longrepr = error.getrepr(style="value")
 
 
 def write_transcripts(folder: str, item: pytest.Item, harnesses: "list[Harness]") -> None:
