@@ -176,7 +176,8 @@ def test_a_slow_reader_is_to_blame_where_the_others_get_all_when_it_reads():
 
 
 def test_growth_is_a_failure_where_it_has_no_limit():
-    assert codes(fact("queue grew", "a deque", connection="carol", length=900)) == ["WSH108"]
+    assert codes(fact("queue grew", "a deque", connection="carol", length=900, messages=1000)) == ["WSH108"]
+    assert codes(fact("queue grew", "a deque", connection="carol", length=900, messages=999)) == []
     assert codes(fact("grows", "a dict", connections=1200, holder="a dict", length=1200)) == ["WSH111"]
     assert codes(fact("grows", "a dict", connections=40, holder="a dict", length=40)) == []
 

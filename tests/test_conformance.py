@@ -107,7 +107,7 @@ def test_handlers_that_stay_are_not_multiplied(monkeypatch, every_fifth):
 
     run_case = attempts.run_case
     monkeypatch.setattr(attempts, "run_case", grows)
-    monkeypatch.setattr(conformance, "many_comings", None)
+    monkeypatch.setattr(conformance, "longer", None)
     report = check(Starlette(routes=[WebSocketRoute("/ws", poll)]))
     assert "WSH102" in {failure.code for failure in report.failures}
 

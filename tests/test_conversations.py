@@ -7,7 +7,7 @@ from wsharness.conversations import (
     Options,
     conversations,
     joined,
-    many_comings,
+    longer,
     talking,
 )
 from wsharness.scenario.model import Verb
@@ -75,7 +75,7 @@ def test_visits_that_are_cut_short_begin_and_end_with_whole_ones():
     assert [case.kind for case in (usual, talking_ones, abrupt)] == [COMINGS, TALKING, ABRUPT]
     verbs = [step.verb for step in abrupt.scenario.steps if step.verb is not Verb.PAUSE]
     assert verbs[:4] == [Verb.CONNECT, Verb.CLOSE] * 2 and verbs[-2:] == [Verb.CONNECT, Verb.CLOSE]
-    assert Verb.DROP in verbs and many_comings(route, options, ABRUPT).kind == ABRUPT
+    assert Verb.DROP in verbs and longer(route, options, abrupt).kind == ABRUPT
 
 
 def test_headers_that_a_route_declares_are_filled_from_their_types():

@@ -1,3 +1,4 @@
+import gc
 import logging
 import logging.handlers
 import queue
@@ -7,7 +8,7 @@ import pytest
 
 from tests.bugs import load
 from wsharness import checks, conversations, simulate
-from wsharness.conversations import COMINGS, Options, many_comings
+from wsharness.conversations import COMINGS, SLOW_READER, Options, longer
 from wsharness.growth import FEW, sizes
 from wsharness.targets import Route
 
@@ -21,10 +22,15 @@ def fewer(monkeypatch):
     monkeypatch.setattr(checks, "MANY_CONNECTIONS", 100)
     monkeypatch.setattr(conversations, "MANY_VISITS", 120)
     monkeypatch.setattr(conversations, "MANY_MESSAGES", 150)
+    monkeypatch.setattr(checks, "MANY_MESSAGES", 300)
 
 
 def case(kind):
     return next(case for case in conversations.conversations(ROUTE, OPTIONS) if case.kind == kind)
+
+
+def longest(kind):
+    return longer(ROUTE, OPTIONS, case(kind)).scenario
 
 
 def run(app, scenario):
@@ -36,15 +42,17 @@ def codes(result):
 
 
 def test_a_queue_without_a_limit_and_one_with():
-    scenario = case("slow reader").scenario
+    few, scenario = case(SLOW_READER).scenario, longest(SLOW_READER)
     bug = load("unbounded_queue")
+    result = run(bug.broken(), few)
+    assert any(result.transcript.facts("queue grew")) and "WSH108" not in codes(result)
     [failure] = [one for one in run(bug.broken(), scenario).failures if one.code == "WSH108"]
     assert "entries wait for carol" in failure.message and "deque, " in failure.message
     assert codes(run(bug.correct(), scenario)) == set()
 
 
 def test_one_slow_reader_and_what_waits_for_it():
-    scenario = case("slow reader").scenario
+    scenario = case(SLOW_READER).scenario
     bug = load("slow_reader")
     [failure] = [one for one in run(bug.broken(), scenario).failures if one.code == "WSH301"]
     assert "bob" in failure.message and any("show" in frame.function for frame in failure.stack)
@@ -55,16 +63,16 @@ def test_what_grows_with_every_connection():
     bug = load("state_grows")
     few = run(bug.broken(), case("comings and goings").scenario)
     assert any(few.transcript.facts("grows")) and codes(few) == set()
-    [failure] = run(bug.broken(), many_comings(ROUTE, OPTIONS, COMINGS).scenario).failures
+    [failure] = run(bug.broken(), longest(COMINGS)).failures
     assert failure.code == "WSH111" and ".transcripts in bare.app" in failure.message
     assert not any(run(bug.correct(), case("comings and goings").scenario).transcript.facts("grows"))
 
 
 @pytest.mark.parametrize("name", ["cancellation_swallowed", "disconnect_ignored"])
 def test_tasks_that_never_end_are_not_told_of_as_lists_of_tasks(name):
-    result = run(load(name).broken(), many_comings(ROUTE, OPTIONS, COMINGS).scenario)
+    result = run(load(name).broken(), longest(COMINGS))
     assert "WSH102" in codes(result)
-    assert "WSH111" not in codes(result)
+    assert not [one.message for one in result.failures if one.code == "WSH111"]
 
 
 @pytest.mark.parametrize("limit", [3, 20])
@@ -81,7 +89,7 @@ def test_what_has_a_limit_does_not_grow(limit):
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    assert codes(run(app, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()
+    assert codes(run(app, longest(COMINGS))) == set()
 
 
 def test_garbage_does_not_grow():
@@ -101,7 +109,7 @@ def test_garbage_does_not_grow():
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    assert codes(run(app, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()
+    assert codes(run(app, longest(COMINGS))) == set()
 
 
 def test_handshakes_without_an_answer_are_not_told_at_length(monkeypatch):
@@ -129,6 +137,18 @@ def test_sizes_see_what_the_garbage_collector_does_not_track():
     shop.prices = {"tea": 2, "milk": 1}
     found = sizes()
     assert found[id(shop.prices)][0] == 2
+    shop.prices["oat"] = 3
+    other = ["new"]
+    again = sizes(found)
+    gc.unfreeze()
+    assert (again[id(shop.prices)][0], again[id(other)][0]) == (3, 1)
+
+
+def test_after_a_run_nothing_is_frozen():
+    before = gc.get_freeze_count()
+    assert before == 0
+    run(load("slow_reader").correct(), case(SLOW_READER).scenario)
+    assert gc.get_freeze_count() == 0
 
 
 async def complains(scope, receive, send):
@@ -144,4 +164,4 @@ async def complains(scope, receive, send):
 
 def test_what_is_logged_is_no_state_of_the_app(monkeypatch):
     monkeypatch.setattr(logging.root, "handlers", [logging.handlers.QueueHandler(queue.Queue())])
-    assert codes(run(complains, many_comings(ROUTE, OPTIONS, COMINGS).scenario)) == set()
+    assert codes(run(complains, longest(COMINGS))) == set()

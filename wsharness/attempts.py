@@ -28,7 +28,7 @@ class Attempt(Outcome):
     leaves: frozenset[str] = frozenset()
     """Tasks that outlived it, by what they run and where they were made."""
     grows: bool = False
-    """Something grew by as much with each connection: more of them will tell whether it ends."""
+    """Something grew by as much with each connection or message: more of them will tell whether it ends."""
     seen: outcomes.Outcome = ()
     """What its clients saw."""
 
@@ -95,7 +95,7 @@ def run_case(app: App, case: Case, options: Options, *, holders: bool = True) ->
         duration=duration,
         lost=seconds_lost(result),
         leaves=frozenset(fact.message for fact in left if isinstance(fact, Fact)),
-        grows=any(result.transcript.facts("grows")),
+        grows=any(any(result.transcript.facts(kind)) for kind in ("grows", "queue grew")),
         seen=seen,
     )
 

@@ -168,13 +168,17 @@ def dead_tasks(transcript: Transcript) -> Iterator[Failure]:
         yield _failure("WSH110", fact.message, record, index, fact.stack, kind=str(fact.data.get("exception", "")))
 
 
+MANY_MESSAGES = 1000
+
+
 @_where_there_is("queue grew")
 def growing_queues(transcript: Transcript) -> Iterator[Failure]:
-    """WSH108: what grew with the messages while a client did not read."""
+    """WSH108: what grew with each of many messages while a client did not read."""
     for index, record, fact in _facts(transcript, "queue grew"):
         data = fact.data
-        message = f"{data['length']} entries wait for {data['connection']}, who does not read, in {fact.message}"
-        yield _failure("WSH108", message, record, index, fact.stack)
+        if data["messages"] >= MANY_MESSAGES:
+            message = f"{data['length']} entries wait for {data['connection']}, who does not read, in {fact.message}"
+            yield _failure("WSH108", message, record, index, fact.stack)
 
 
 MANY_CONNECTIONS = 1000

@@ -13,7 +13,7 @@ from wsharness.conversations import (
     Options,
     conversations,
     entry_of,
-    many_comings,
+    longer,
     opened,
     run_info_of,
 )
@@ -104,7 +104,7 @@ def _check_route(app: App, route: Route, options: Options, report: Report) -> li
         if found.leaves_another(case, outcome):
             result.codes = tuple(sorted({*result.codes, LEAK}))
         if outcome.grows and not _stays(outcome):
-            many = many_comings(route, options, case.kind)
+            many = longer(route, options, case)
             alone = run_alone(app, many, options)
             if not alone.lost:  # else it was stopped before it could tell
                 found.take(alone, many)

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations, islice
+from itertools import combinations, groupby, islice
 from typing import Any
 from urllib.parse import quote
 
@@ -27,10 +27,11 @@ IDLE = (STALL, 1000.618)  # virtual seconds without a message: beyond what is us
 SOON = 6.18  # virtual seconds: longer than what is put off for a moment, such as saving
 HOURS = 2 * 3600.0
 MOST_PAIRS = 6
-MANY_MESSAGES = 600
+FEW_MESSAGES, MANY_MESSAGES = 60, 600
 FEW_VISITS, MANY_VISITS = 40, 1200
 COMINGS, TALKING, ABRUPT = "comings and goings", "comings with talk", "comings cut short"
 """Who comes and leaves, says something in between, or leaves in the middle of it."""
+SLOW_READER = "slow reader"
 SETTLE = 0.05  # virtual seconds between two steps that shall not race
 
 
@@ -148,10 +149,19 @@ def visiting(route: Route, options: Options) -> "_Conversations":
     return _Conversations(route, opened(options) if options.opening else options)
 
 
-def many_comings(route: Route, options: Options, kind: str) -> Case:
-    """A case of this kind with so many visits that what still grows has no limit."""
-    make = _Conversations(route, options) if kind == COMINGS else visiting(route, options)
-    return make.comings(MANY_VISITS, kind)
+def longer(route: Route, options: Options, case: Case) -> Case:
+    """The same with so many visits, or messages, that what still grows has no limit."""
+    if case.kind == SLOW_READER:
+        return replace(case, scenario=replace(case.scenario, steps=tuple(_more_messages(case.scenario.steps))))
+    make = _Conversations(route, options) if case.kind == COMINGS else visiting(route, options)
+    return make.comings(MANY_VISITS, case.kind)
+
+
+def _more_messages(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps, with MANY_MESSAGES for FEW_MESSAGES alike."""
+    for step, alike in groupby(steps):
+        count = len(list(alike))
+        yield from [step] * (MANY_MESSAGES if count == FEW_MESSAGES else count)
 
 
 def talking(route: Route, messages: Sequence[Data], options: Options) -> Case:
@@ -315,10 +325,10 @@ class _Conversations:
         stall = Step(client="carol", verb=Verb.STALL, value={"full": True})
         resume = Step(client="carol", verb=Verb.RESUME)
         for talk in self._talk_of:
-            speak = [sending("alice", talk)] * MANY_MESSAGES
+            speak = [sending("alice", talk)] * FEW_MESSAGES
             wait = Step(client=None, verb=Verb.PAUSE, value=STALL)
             steps = [*self.enter(*NAMES), stall, *speak, _pause(), *speak, wait, resume, _pause()]
-            yield self.case("slow reader", steps)
+            yield self.case(SLOW_READER, steps)
 
     def held_up(self) -> Iterator[Case]:
         """While one is waited for who does not read, others come, say something of their own, and leave."""

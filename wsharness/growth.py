@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,14 +18,20 @@ FEW = 40  # connections of one client from which on growth is looked for
 LEAST = 50  # entries that a queue must have gained while its client did not read
 Sizes = dict[int, tuple[int, Any]]
 """id → length, and the container: kept alive, so that ids stay its own."""
+NOTHING: Sizes = {}
 
 
-def sizes() -> Sizes:
-    """The length of each container that is alive, frozen ones and those unknown to the garbage collector included."""
-    gc.unfreeze()
+def sizes(known: Sizes = NOTHING) -> Sizes:
+    """The length of each container that is alive, frozen ones and those unknown to the garbage collector included.
+
+    All that is alive is frozen then: another look, which is given what this one found, goes through what is new.
+    """
+    if not known:
+        gc.unfreeze()
     gc.collect()  # what is only garbage would stay, held by what is returned
-    found: Sizes = {}
-    for one in gc.get_objects():
+    new = gc.get_objects()
+    found = {key: (len(one), one) for key, (_, one) in known.items()}
+    for one in new:
         kind = type(one)
         if kind in CONTAINERS:
             found[id(one)] = (len(one), one)
@@ -33,6 +39,7 @@ def sizes() -> Sizes:
             for inner in gc.get_referents(one):
                 if type(inner) is dict and not gc.is_tracked(inner):
                     found[id(inner)] = (len(inner), inner)
+    gc.freeze()
     return found
 
 
@@ -55,22 +62,25 @@ class Growth:
         self._queued: list[tuple[int, Sizes]] = []
         self._sent = 0
         self._last: Verb | None = None
+        self._looked = False
 
     def before(self, step: Step) -> None:
         """A step is about to be done."""
         if step.verb is Verb.CONNECT:
             self._connects[step.client] += 1
             if self._connects[step.client] in self._checkpoints:
-                self._coming.append(sizes())
+                self._coming.append(self._look(self._coming))
         if self._last is Verb.PAUSE and self._queued:
-            self._queued.append((self._sent, sizes()))
+            self._note_queue()
         self._follow(step)
         self._last = step.verb
 
     def _follow(self, step: Step) -> None:
         if step.verb is Verb.STALL:
             self._stalled, self._sent = step.client, 0
-            self._queued = [(0, sizes())] if self._many else []
+            self._queued = []
+            if self._many:
+                self._note_queue()
         elif step.verb is Verb.SEND:
             self._sent += 1
         elif step.verb is Verb.RESUME and step.client == self._stalled:
@@ -79,11 +89,23 @@ class Growth:
     def end(self) -> None:
         """The last step is done."""
         if self._queued:
-            self._queued.append((self._sent, sizes()))
+            self._note_queue()
             self._note_queues()
         if self._coming:
-            self._coming.append(sizes())
+            self._coming.append(self._look(self._coming))
             self._note_coming()
+
+    def close(self) -> None:
+        """The run is over: the garbage collector is as it was."""
+        if self._looked:
+            gc.unfreeze()
+
+    def _look(self, before: Sequence[Sizes]) -> Sizes:
+        self._looked = True
+        return sizes(before[-1] if before else NOTHING)
+
+    def _note_queue(self) -> None:
+        self._queued.append((self._sent, self._look([found for _, found in self._queued])))
 
     def _note_blocked(self, client: str) -> None:
         """Where the app waits to send to a client that does not read."""
@@ -105,7 +127,7 @@ class Growth:
             if all(later - earlier >= least for earlier, later in pairwise(lengths)) and len(container) < lengths[1]:
                 grown.append((container, length))
         marks.clear()  # or it would be named as what holds them
-        self._note_growth("queue grew", grown, {"connection": self._stalled})
+        self._note_growth("queue grew", grown, {"connection": self._stalled, "messages": sent[-1]})
 
     def _note_coming(self) -> None:
         """What grew by as much from each quarter of the connections to the next, and stayed."""
@@ -122,10 +144,13 @@ class Growth:
         self._note_growth("grows", grown, {"connections": self._most})
 
     def _note_growth(self, kind: str, grown: list[tuple[Any, int]], data: dict[str, Any]) -> None:
+        gc.unfreeze()  # or what is frozen would not be named as holders
         while grown:
             container, length = grown.pop()
+            if _is_ours(container):
+                continue
             path = path_to(container, self._harness.app)
-            if not path.startswith(INSIDE) and not _is_ours(container):
+            if not path.startswith(INSIDE):
                 holder = f"a {type(container).__name__}, {path}"
                 self._harness.note("", Fact(kind, holder, data={**data, "holder": holder, "length": length}))
 
@@ -153,7 +178,8 @@ def _frames(awaitable: Any) -> Iterator[Any]:
 def _is_ours(container: Any) -> bool:
     """Whether the harness or the event loop keeps a container."""
     for holder in gc.get_referrers(container):
-        owners = [holder, *gc.get_referrers(holder)] if type(holder) is dict else [holder]
+        referrers = gc.get_referrers(holder) if type(holder) is dict else ()
+        owners = (holder, *referrers)  # made after them: a list of what holds it would stay
         if any(_module(owner).startswith(OURS) and not _module(owner).startswith("wsharness.app") for owner in owners):
             return True
     return False

@@ -199,12 +199,16 @@ class _World:
                 with own_work(self._loop):
                     growth.before(step)
 
-        await play(scenario, self.harness, before)
-        self._look_at_state()
-        self._look_at_locks()
-        if growth is not None:
-            with own_work(self._loop):
-                growth.end()
+        try:
+            await play(scenario, self.harness, before)
+            self._look_at_state()
+            self._look_at_locks()
+            if growth is not None:
+                with own_work(self._loop):
+                    growth.end()
+        finally:
+            if growth is not None:
+                growth.close()
 
     def _look_at_state(self) -> None:
         """The user's invariants, between two steps; each is reported once."""
