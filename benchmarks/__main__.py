@@ -45,7 +45,7 @@ def main() -> None:
     only = sys.argv[1:]
     rows = run(only)
     if not only:
-        RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
+        RESULTS.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     Console(width=None if sys.stdout.isatty() else 170).print(table(rows))
 
 

@@ -38,7 +38,7 @@ APPS: dict[str, Any] = {"bare": echo, "FastAPI": fastapi_echo}
 
 def resident() -> int:
     """The bytes of memory this process holds now."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+    return int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1]) * PAGE
 
 
 def connected(app: str, count: int) -> dict[str, float]:
@@ -60,7 +60,7 @@ def connected(app: str, count: int) -> dict[str, float]:
 def elsewhere(app: str, count: int) -> dict[str, float]:
     """The same in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.memory", str(count), app]
-    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, encoding="utf-8")
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

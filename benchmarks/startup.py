@@ -32,7 +32,7 @@ def process(*arguments: str, folder: str) -> Contestant:
 def measure() -> list[Figure]:
     """The difference that wsharness makes."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "test_nothing.py").write_text("def test_nothing(): pass\n")
+        Path(folder, "test_nothing.py").write_text("def test_nothing(): pass\n", encoding="utf-8")
         pytest = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:wsharness")
         seconds = side_by_side(
             {

@@ -218,7 +218,7 @@ def test_a_framework_that_closes_what_is_gone_is_no_failure():
 
 
 def test_each_check_has_a_section_in_the_documentation():
-    page = (Path(__file__).parent.parent / "docs" / "checks.md").read_text()
+    page = (Path(__file__).parent.parent / "docs" / "checks.md").read_text(encoding="utf-8")
     for check in CHECKS.values():
         mark = " (warning)" * (check.severity == "warning")
         assert f"\n## {check.code} {check.title}{mark}\n\n{check.explanation[:60]}" in page

@@ -91,7 +91,7 @@ def cli_in(tmp_path, monkeypatch, capfd):
     """Calls the command line in a folder that holds the apps; its exit code, output and errors."""
     name = f"apps_{tmp_path.name.replace('-', '_')}"
     (tmp_path / "afile").touch()
-    (tmp_path / f"{name}.py").write_text(APPS)
+    (tmp_path / f"{name}.py").write_text(APPS, encoding="utf-8")
     monkeypatch.setattr(conversations, "CATALOGUE", conversations.CATALOGUE[:3])
     for kind in ("meetings", "stalls"):
         monkeypatch.setattr(conversations._Conversations, kind, lambda self: ())
@@ -160,7 +160,7 @@ def test_what_is_typed_is_said_to_be_a_module_of_the_folder(cli_in, tmp_path):
 
 
 def test_what_cannot_be_written_is_said_after_what_was_found(cli_in, tmp_path, monkeypatch):
-    (tmp_path / "talk.ws.yaml").write_text(GREETING)
+    (tmp_path / "talk.ws.yaml").write_text(GREETING, encoding="utf-8")
     nowhere = tmp_path / "there"
     nowhere.mkdir()
     monkeypatch.setattr(cli.playing, "run_in_simulation", lambda *_: nowhere.rmdir() or Report("x", 0, "uvicorn"))
@@ -180,20 +180,22 @@ def test_what_cannot_be_written_is_said_after_what_was_found(cli_in, tmp_path, m
     ],
 )
 def test_what_no_client_can_ask_for_is_a_mistake_and_no_success(cli_in, tmp_path, client, sentence):
-    (tmp_path / "talk.ws.yaml").write_text(GREETING.replace("{path: /ws/1}", client))
+    (tmp_path / "talk.ws.yaml").write_text(GREETING.replace("{path: /ws/1}", client), encoding="utf-8")
     code, _, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app")
     assert code == 2 and sentence in err
 
 
 def test_a_step_that_may_wait_no_time_is_a_mistake(cli_in, tmp_path):
-    (tmp_path / "talk.ws.yaml").write_text(GREETING)
+    (tmp_path / "talk.ws.yaml").write_text(GREETING, encoding="utf-8")
     code, _, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app", "--timeout", "0s")
     assert code == 2 and "expected --timeout above 0; got '0s'" in err
 
 
 def profiles_to(stdout, **environment):
     command = [sys.executable, "-m", "wsharness", "profiles"]
-    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment})
+    return subprocess.run(
+        command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", env={**os.environ, **environment}
+    )
 
 
 def test_who_reads_no_further_makes_no_traceback():
@@ -206,23 +208,23 @@ def test_who_reads_no_further_makes_no_traceback():
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
 def test_output_that_cannot_be_written_is_one_sentence():
-    with open("/dev/full", "w") as full:
+    with open("/dev/full", "w", encoding="utf-8") as full:
         done = profiles_to(full)
     assert (done.returncode, done.stderr) == (3, "error: [Errno 28] No space left on device\n")
 
 
 def test_a_terminal_that_knows_few_signs_is_shown_others(tmp_path):
-    (tmp_path / "talk.ws.yaml").write_text(GREETING)
-    (tmp_path / "shop.py").write_text(APPS)
+    (tmp_path / "talk.ws.yaml").write_text(GREETING, encoding="utf-8")
+    (tmp_path / "shop.py").write_text(APPS, encoding="utf-8")
     command = [sys.executable, "-m", "wsharness", "run", "talk.ws.yaml", "--app", "shop:app"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8")
     assert done.returncode in (0, 1) and "1 case, 1 run - seed 0" in done.stdout
     assert done.stderr == ""
 
 
 def test_an_app_that_raises_while_it_is_imported_is_exit_code_2(cli_in, tmp_path):
-    (tmp_path / "raises_at_once.py").write_text("raise ValueError('boom')\n")
+    (tmp_path / "raises_at_once.py").write_text("raise ValueError('boom')\n", encoding="utf-8")
     code, _, err = cli_in("check", "raises_at_once:app")
     assert code == 2
     assert "raised ValueError: boom" in err and err.count("\n") == 1
@@ -258,7 +260,7 @@ def test_a_failure_is_exit_code_1_and_its_replay_too(cli_in, tmp_path):
 def test_a_failure_that_does_not_show_again_is_exit_code_0(cli_in, tmp_path):
     file = tmp_path / "old.ws.yaml"
     name = next(tmp_path.glob("apps_*.py")).stem
-    file.write_text(GREETING + f"run: {{app: '{name}:app', expects: WSH101}}\n")
+    file.write_text(GREETING + f"run: {{app: '{name}:app', expects: WSH101}}\n", encoding="utf-8")
     code, out, _ = cli_in("replay", file)
     assert code == 0
     assert "WSH101 did not show again" in out
@@ -309,13 +311,19 @@ def listen_to_ctrl_c():
 
 @pytest.mark.parametrize("command", ["check", "replay"])
 def test_a_ctrl_c_ends_it_at_once_and_without_a_traceback(tmp_path, command):
-    (tmp_path / "waits.py").write_text(WAITS)
-    (tmp_path / "talk.ws.yaml").write_text(GREETING + "run: {app: waits:app}\n")
+    (tmp_path / "waits.py").write_text(WAITS, encoding="utf-8")
+    (tmp_path / "talk.ws.yaml").write_text(GREETING + "run: {app: waits:app}\n", encoding="utf-8")
     what = {"check": ["waits:app", "--path", "/ws/1"], "replay": ["talk.ws.yaml"]}[command]
     command = [sys.executable, "-m", "wsharness", command, *what]
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=pipe, stderr=pipe, text=True, start_new_session=True, preexec_fn=listen_to_ctrl_c
+        command,
+        cwd=tmp_path,
+        stdout=pipe,
+        stderr=pipe,
+        encoding="utf-8",
+        start_new_session=True,
+        preexec_fn=listen_to_ctrl_c,
     ) as process:
         while not (tmp_path / "waits").exists():
             assert process.poll() is None
@@ -350,7 +358,7 @@ def nobody_leaves(transcript):
 @pytest.mark.parametrize("command", [("check",), ("explore", "--budget", "10m")])
 @pytest.mark.parametrize("name", ["own_checks_of_a_test", "own_checks_of_a_test.py"])
 def test_checks_of_ones_own_are_named(cli_in, tmp_path, command, name):
-    (tmp_path / "own_checks_of_a_test.py").write_text(OWN)
+    (tmp_path / "own_checks_of_a_test.py").write_text(OWN, encoding="utf-8")
     options = ("--runs", "5", "-n", "2", "--checks", name, "--ignore", "WSH101", "--record", "found")
     try:
         code, out, _ = cli_in(*command, "apps:app", *options)
@@ -390,7 +398,7 @@ def test_an_unknown_check_is_not_explained(cli_in):
 
 
 def test_a_mistake_in_a_scenario_has_file_line_and_column(cli_in, tmp_path):
-    (tmp_path / "typo.ws.yaml").write_text(TYPO)
+    (tmp_path / "typo.ws.yaml").write_text(TYPO, encoding="utf-8")
     code, _, err = cli_in("run", "typo.ws.yaml", "--app", "apps:app")
     assert code == 2
     assert "typo.ws.yaml:6:5: unknown client 'bob'" in err
@@ -398,16 +406,16 @@ def test_a_mistake_in_a_scenario_has_file_line_and_column(cli_in, tmp_path):
 
 def test_a_scenario_runs(cli_in, tmp_path):
     file = tmp_path / "greeting.ws.yaml"
-    file.write_text(GREETING)
+    file.write_text(GREETING, encoding="utf-8")
     code, out, _ = cli_in("run", file, "--app", "apps:app")
     assert code == 1
     assert "WSH501" in out
-    file.write_text(GREETING.replace("expect_close: 1006", 'expect: "8"').replace('"8"', "7"))
+    file.write_text(GREETING.replace("expect_close: 1006", 'expect: "8"').replace('"8"', "7"), encoding="utf-8")
     assert cli_in("run", file, "--app", "apps:app")[0] == 0
 
 
 def test_a_scenario_without_an_app_asks_for_it(cli_in, tmp_path):
-    (tmp_path / "greeting.ws.yaml").write_text(GREETING)
+    (tmp_path / "greeting.ws.yaml").write_text(GREETING, encoding="utf-8")
     code, _, err = cli_in("run", "greeting.ws.yaml")
     assert code == 2
     assert "which app?" in err
@@ -429,14 +437,16 @@ def explore(cli_in, monkeypatch):
 
 def test_explore_finds_a_bug_and_writes_what_replays(explore, cli_in, tmp_path):
     (tmp_path / "words.py").write_text(
-        "from pydantic import BaseModel\nEXAMPLES = ['1', 'one']\nclass Say(BaseModel):\n    n: int\n"
+        "from pydantic import BaseModel\nEXAMPLES = ['1', 'one']\nclass Say(BaseModel):\n    n: int\n", encoding="utf-8"
     )
     more = ("--messages", "words:EXAMPLES", "--messages", "words:Say", "--query", "a=b", "--clients", "1")
     code, out, _ = explore("apps:app", "--runs", "40", "--report", "json=found.json", *more)
     assert code == 1
     assert "ValueError" in out and "in greet" in out
     [failure] = [
-        one for one in json.loads((tmp_path / "found.json").read_text())["failures"] if one["code"] == "WSH101"
+        one
+        for one in json.loads((tmp_path / "found.json").read_text(encoding="utf-8"))["failures"]
+        if one["code"] == "WSH101"
     ]
     assert failure["route"] == "/ws/{room}" or failure["route"] == "/ws/{room:int}"
     [file] = [one for one in (tmp_path / "wsharness-report").iterdir() if one.name.startswith("WSH101")]

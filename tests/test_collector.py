@@ -9,7 +9,8 @@ def test_scenario_files_are_tests(run, pytester):
         "wsharness: 1\nname: echo\nclients:\n  a: {path: /}\nsteps:\n"
         "  - a: connect\n  - a: {send: hi}\n  - a: {expect: hi}\n"
         "---\nwsharness: 1\nname: wrong\nclients:\n  a: {path: /}\nsteps:\n"
-        "  - a: connect\n  - a: {send: hi}\n  - a: {expect: ho}\n"
+        "  - a: connect\n  - a: {send: hi}\n  - a: {expect: ho}\n",
+        encoding="utf-8",
     )
     pytester.makepyfile(shop_app=CONFTEST)
     pytester.syspathinsert()
@@ -21,7 +22,8 @@ def test_scenario_files_are_tests(run, pytester):
 
 def test_a_typo_in_a_scenario_file_has_a_place(run, pytester):
     (pytester.path / "bad.ws.yaml").write_text(
-        "wsharness: 1\nclients:\n  bob: {path: /}\nsteps:\n  - bbo: connect\n  - bob: {expect: x, wihtin: 1s}\n"
+        "wsharness: 1\nclients:\n  bob: {path: /}\nsteps:\n  - bbo: connect\n  - bob: {expect: x, wihtin: 1s}\n",
+        encoding="utf-8",
     )
     out = run("")
     assert "bad.ws.yaml:5:5: unknown client 'bbo'; did you mean 'bob'?" in out, out
@@ -29,10 +31,12 @@ def test_a_typo_in_a_scenario_file_has_a_place(run, pytester):
 
 
 def test_a_scenario_file_takes_the_options_of_a_test(run, pytester):
-    (pytester.path / "echo.ws.yaml").write_text("wsharness: 1\nclients:\n  a: {path: /}\nsteps:\n  - a: connect\n")
+    (pytester.path / "echo.ws.yaml").write_text(
+        "wsharness: 1\nclients:\n  a: {path: /}\nsteps:\n  - a: connect\n", encoding="utf-8"
+    )
     assert "which app? give --ws-app MODULE:APP" in run("")
     pytester.makepyfile(shop_app=CONFTEST)
     pytester.syspathinsert()
     options = ["--ws-app=shop_app:app", "--ws-seed=5", "--ws-profile=daphne", "--ws-timeout=2", "--ws-schedule=random"]
     assert "1 passed" in run("", *options, "--junitxml=junit.xml")
-    assert '<property name="ws_seed" value="5" />' in (pytester.path / "junit.xml").read_text()
+    assert '<property name="ws_seed" value="5" />' in (pytester.path / "junit.xml").read_text(encoding="utf-8")

@@ -45,14 +45,14 @@ def test_a_finding_has_no_line_and_no_message():
 
 def test_the_committed_list_is_read_as_it_is_written(tmp_path):
     file = tmp_path / "expected.json"
-    file.write_text(demo.to_rows([KEPT, CRASH]))
+    file.write_text(demo.to_rows([KEPT, CRASH]), encoding="utf-8")
     assert demo.load_expected(file) == [CRASH, KEPT]
 
 
 def test_the_committed_list_is_of_the_examples():
     rows = demo.load_expected(demo.EXPECTED)
     assert {(app, profile) for app, profile, *_ in rows} <= set(demo.EXAMPLES)
-    assert demo.to_rows(rows) == demo.EXPECTED.read_text()
+    assert demo.to_rows(rows) == demo.EXPECTED.read_text(encoding="utf-8")
 
 
 def test_an_example_is_checked_and_reported(tmp_path, monkeypatch):
@@ -63,12 +63,12 @@ def test_an_example_is_checked_and_reported(tmp_path, monkeypatch):
     monkeypatch.setattr("wsharness.growth.sizes", dict)
     known = [row for row in demo.load_expected(demo.EXPECTED) if row[0] == "bearer"]
     file = tmp_path / "expected.json"
-    file.write_text(demo.to_rows(known))
+    file.write_text(demo.to_rows(known), encoding="utf-8")
     monkeypatch.setattr(demo, "EXPECTED", file)
     said = []
     assert demo.main(tmp_path / "out", said.append, cli.write_scenarios, 2) == 0
     assert said[0].startswith("bearer on uvicorn: ")
-    assert "WSH304" in (tmp_path / "out" / "report.html").read_text()
+    assert "WSH304" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.filterwarnings("default")  # as where the demo runs

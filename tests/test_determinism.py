@@ -104,7 +104,7 @@ def test_same_bytes_in_another_process_under_another_hash_seed():
     for hash_seed in ("0", "1", "77"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, check=True, text=True
+            [sys.executable, "-c", SCRIPT], env=environment, capture_output=True, check=True, encoding="utf-8"
         )
         outputs.add(done.stdout)
     assert len(outputs) == 1

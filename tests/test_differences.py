@@ -10,7 +10,7 @@ PAGE = Path(__file__).parent.parent / "docs" / "servers.md"
 
 
 def test_the_page_shows_the_table_as_it_is():
-    assert markdown() in PAGE.read_text(), "docs/servers.md: write the table anew with `make servers`"
+    assert markdown() in PAGE.read_text(encoding="utf-8"), "docs/servers.md: write the table anew with `make servers`"
 
 
 def test_only_what_differs_is_shown():

@@ -105,22 +105,24 @@ def write(block: Block, folder: Path) -> str:
     """Write the block; return the test module that runs it. Line numbers stay those of the page."""
     path = folder / place(block)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n" * (block.line - 1) + block.text)
+    path.write_text("\n" * (block.line - 1) + block.text, encoding="utf-8")
     if path.name.startswith("test_") or path.name == "conftest.py":
         return path.stem
     runner = folder / f"test_run_{block.line}.py"
-    runner.write_text(f"import runpy\ndef test_runs(): runpy.run_path({str(path)!r}, run_name='__main__')\n")
+    runner.write_text(
+        f"import runpy\ndef test_runs(): runpy.run_path({str(path)!r}, run_name='__main__')\n", encoding="utf-8"
+    )
     return runner.stem
 
 
 def run_pytest(folder: Path) -> tuple[str, dict[str, list[str]]]:
     """What pytest printed, and the failures of each test module that ran."""
-    (folder / "pytest.ini").write_text(SETTINGS)
+    (folder / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "--junitxml=junit.xml"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "80"}
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
+        command, capture_output=True, encoding="utf-8", cwd=folder, env=environment, timeout=600, check=False
     )
     outcome: dict[str, list[str]] = {}
     for case in ET.parse(folder / "junit.xml").iter("testcase"):
@@ -161,13 +163,13 @@ def problems(page: str, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_do_what_the_page_says(page: Path, tmp_path: Path) -> None:
-    assert problems(page.read_text(), tmp_path) == []
+    assert problems(page.read_text(encoding="utf-8"), tmp_path) == []
 
 
 SCENARIOS = [
     pytest.param(page, block, id=f"{page.name}:{block.line}")
     for page in PAGES
-    for block in scenario_blocks(page.read_text())
+    for block in scenario_blocks(page.read_text(encoding="utf-8"))
 ]
 
 
@@ -180,15 +182,15 @@ def test_scenario_blocks_load(page: Path, block: Block) -> None:
 def test_scenario_blocks_that_name_their_app_run(page: Path, block: Block, tmp_path: Path) -> None:
     if not re.search(r"^run:", block.text, re.MULTILINE):
         return  # loading was the whole claim
-    (tmp_path / "page.ws.yaml").write_text(block.text)
+    (tmp_path / "page.ws.yaml").write_text(block.text, encoding="utf-8")
     command = [sys.executable, "-m", "wsharness", "run", str(tmp_path / "page.ws.yaml")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", cwd=ROOT, timeout=600, check=False)
     assert done.returncode == (1 if block.fails else 0), done.stdout + done.stderr
     assert missing_line(block.shown if block.fails else "", done.stdout) is None, done.stdout
 
 
 def test_the_readme_has_blocks_to_run() -> None:
-    assert python_blocks((ROOT / "README.md").read_text())
+    assert python_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 PAGE = """

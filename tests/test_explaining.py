@@ -191,8 +191,8 @@ def test_a_failure_reads_as_ever(name):
     text = message_of(FAILURES[name])
     path = GOLDEN / f"{name}.txt"
     if os.environ.get("WSHARNESS_GOLDEN") == "write":
-        path.write_text(text)
-    assert text == path.read_text()
+        path.write_text(text, encoding="utf-8")
+    assert text == path.read_text(encoding="utf-8")
 
 
 def test_every_golden_text_has_its_failure():
@@ -201,7 +201,7 @@ def test_every_golden_text_has_its_failure():
 
 @pytest.mark.parametrize("name", ["secrets", "only_a_secret_differs"])
 def test_no_secret_is_told(name):
-    text = (GOLDEN / f"{name}.txt").read_text()
+    text = (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")
     assert not any(secret in text for secret in ("s3cr3t", "b34r3r", "abc123", "other-secret", "hunter2", "hunter3"))
 
 

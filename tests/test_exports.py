@@ -13,7 +13,7 @@ PACKAGE = Path(wsharness.__file__).parent
 
 def static_names() -> set[str]:
     """What a type checker sees in wsharness/__init__.py."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {alias.asname or alias.name for node in imports for alias in node.names}
 

@@ -121,7 +121,7 @@ def given(**changes):
 )
 def test_a_bad_file_is_one_clear_sentence(tmp_path, text, words):
     file = tmp_path / "cases.json"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     with pytest.raises(BadFile) as raised:
         load(file)
     assert words in str(raised.value)
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_there_is_named():
 
 def test_a_case_may_leave_out_what_has_a_default(tmp_path):
     file = tmp_path / "cases.json"
-    file.write_text(given())
+    file.write_text(given(), encoding="utf-8")
     assert load(file)["one"]["handshake"] == {}
     assert load(file)["one"]["level"] == "message"
 
@@ -150,11 +150,11 @@ def test_what_was_measured_are_the_profiles_of_servers():
 )
 def test_another_file_is_replayed_instead(tmp_path, text, code, words):
     file = tmp_path / "others.json"
-    file.write_text(text)
+    file.write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_fidelity.py"]
     command += ["-k", "every_stable_cell"]
     done = subprocess.run(
-        command, env=os.environ | {"WSHARNESS_FIDELITY": str(file)}, capture_output=True, text=True, check=False
+        command, env=os.environ | {"WSHARNESS_FIDELITY": str(file)}, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == code
     assert words in done.stdout + done.stderr

@@ -73,7 +73,7 @@ def own_test(module: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def trees() -> dict[Path, ast.Module]:
-    return {path: ast.parse(path.read_text()) for path in CODE}
+    return {path: ast.parse(path.read_text(encoding="utf-8")) for path in CODE}
 
 
 def functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -86,7 +86,7 @@ def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def python(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, cwd=ROOT, timeout=600, check=False
+        [sys.executable, *arguments], capture_output=True, encoding="utf-8", cwd=ROOT, timeout=600, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -128,8 +128,26 @@ def is_tested(module: Path) -> bool:
     return here or (elsewhere is not None and (ROOT / elsewhere).exists())
 
 
+def test_text_has_the_same_encoding_on_every_machine(trees: dict[Path, ast.Module]) -> None:
+    wrong = [f"{name(path)}:{node.lineno}" for path in CODE for node in ast.walk(trees[path]) if is_local(node)]
+    assert not wrong, "give encoding='utf-8': else it is whatever the machine's language has"
+
+
+def is_local(call: ast.AST) -> bool:
+    """Whether it reads or writes text in the machine's encoding."""
+    if not isinstance(call, ast.Call):
+        return False
+    called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+    texts = {"read_text": not call.args, "write_text": len(call.args) == 1}
+    opens = isinstance(call.func, ast.Name) and called == "open" and "b'" not in ast.unparse(call)
+    return "encoding" not in given and (texts.get(called, opens) or given.get("text") == "True")
+
+
 def test_files_and_functions_stay_short(trees: dict[Path, ast.Module]) -> None:
-    long = {name(path): lines for path in CODE if (lines := len(path.read_text().splitlines())) > MAX_FILE}
+    long = {
+        name(path): lines for path in CODE if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_FILE
+    }
     long |= {
         f"{name(path)}: {node.name}": length(node)
         for path, tree in trees.items()
@@ -155,18 +173,22 @@ def test_pytest_starts_without_wsharness() -> None:
 
 
 def test_pytest_does_not_import_wsharness_where_it_is_not_used(tmp_path: Path) -> None:
-    (tmp_path / "test_plain.py").write_text("import sys\ndef test(): assert 'wsharness' not in sys.modules\n")
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_plain.py").write_text(
+        "import sys\ndef test(): assert 'wsharness' not in sys.modules\n", encoding="utf-8"
+    )
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     plugin = ("-p", "wsharness_pytest.plugin", "-p", "no:wsharness")
     assert "1 passed" in python("-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, str(tmp_path))
 
 
 def test_the_page_on_architecture_shows_the_layers_that_the_build_keeps() -> None:
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
     modules = {path.stem for path in (ROOT / "wsharness").iterdir()}
     kept = ([name.strip(" ()") for name in layer.split("|")] for layer in layers)
     shown = (" | ".join(name for name in names if name in modules) for names in kept)
-    assert (
-        "```text\n" + "\n".join(line for line in shown if line) + "\n```" in (ROOT / "docs/architecture.md").read_text()
-    )
+    assert "```text\n" + "\n".join(line for line in shown if line) + "\n```" in (
+        ROOT / "docs/architecture.md"
+    ).read_text(encoding="utf-8")

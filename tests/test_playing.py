@@ -232,11 +232,11 @@ def test_a_simulation_needs_an_app():
 def call(tmp_path, monkeypatch, capfd):
     """Calls `wsharness run` on a scenario; its exit code, output and errors."""
     file = tmp_path / "one.ws.yaml"
-    file.write_text(ONE.format(name="one", path="/"))
+    file.write_text(ONE.format(name="one", path="/"), encoding="utf-8")
 
     def call(*arguments, scenario=None):
         if scenario is not None:
-            file.write_text(scenario)
+            file.write_text(scenario, encoding="utf-8")
         monkeypatch.setattr(sys, "argv", ["wsharness", "run", str(file), *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
             cli.main()
@@ -251,7 +251,7 @@ def test_run_on_a_target(call, url, tmp_path):
     code, out, _ = call("--target", url, "--report", f"json={tmp_path / 'r.json'}", scenario=MIXED)
     assert code == 1
     assert url in out and "profile deployed" in out
-    report = json.loads((tmp_path / "r.json").read_text())
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert (report["target"], report["profile"], report["counts"]["failures"]) == (url, "deployed", 2)
     assert call("--target", url, "--warn", "WSH501")[0] == 0
     assert call("--target", url, "--ignore", "WSH501", "--timeout", "2s")[0] == 0
@@ -373,7 +373,7 @@ run: {app: "APP:app", app_dir: DIR, seed: 1, schedule: {"1": 2}, expects: WSH303
 )
 def test_what_no_single_run_shows_is_shown_by_several(tmp_path, room, expects, codes):
     name = f"app_{room.lower()}_{expects.lower()}"
-    (tmp_path / f"{name}.py").write_text(f"from tests.rooms import {room}\napp = {room}().app()\n")
+    (tmp_path / f"{name}.py").write_text(f"from tests.rooms import {room}\napp = {room}().app()\n", encoding="utf-8")
     text = RACE.replace("APP", name).replace("DIR", str(tmp_path)).replace("WSH303", expects)
     report = run_in_simulation(loads(text), Settings())
     assert [failure.code for failure in report.failures if failure.code in ("WSH303", "WSH401")] == codes

@@ -241,15 +241,15 @@ def test_counts_users_without_await(ws_sync):
 
 
 def run(tmp_path, test, *options, conftest=CONFTEST):
-    (tmp_path / "conftest.py").write_text(conftest)
-    (tmp_path / "test_it.py").write_text(textwrap.dedent(test))
+    (tmp_path / "conftest.py").write_text(conftest, encoding="utf-8")
+    (tmp_path / "test_it.py").write_text(textwrap.dedent(test), encoding="utf-8")
     asyncio_ini = "asyncio_default_fixture_loop_scope = function\n" * ("no:asyncio" not in options)
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{asyncio_ini}")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{asyncio_ini}", encoding="utf-8")
     unwanted = ["cacheprovider", *(name for name in ("randomly", "django") if f"use:{name}" not in options)]
     command = [sys.executable, "-m", "pytest", "-W", "error", "-q"]
     command += [word for name in unwanted for word in ("-p", f"no:{name}")]
     command += [option for option in options if not option.startswith("use:")]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="utf-8", timeout=600, check=False)
     return done.stdout + done.stderr
 
 

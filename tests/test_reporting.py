@@ -27,10 +27,10 @@ def test_a_failure_shows_transcript_log_and_how_to_run_it_again(run, pytester):
     assert "WebSocket log" in out and "alice  WARNING shop: got hi" in out
     assert "run it again" in out and "pytest test_it.py::test_fails --ws-seed 5\n" in out
     assert "client.py" not in out and "running.py" not in out and "base_events" not in out
-    assert '<property name="ws_seed" value="5" />' in (pytester.path / "junit.xml").read_text()
+    assert '<property name="ws_seed" value="5" />' in (pytester.path / "junit.xml").read_text(encoding="utf-8")
     (kept,) = (pytester.path / "kept" / "here").iterdir()
     assert kept.name == "test_it.py-test_fails.ndjson"
-    assert '"client": "alice"' in kept.read_text().splitlines()[0]
+    assert '"client": "alice"' in kept.read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_a_terminal_without_our_signs_shows_others_line_by_line(pytester, monkeypatch):

@@ -478,7 +478,7 @@ def test_the_same_bytes_in_another_process_under_another_hash_seed():
     for hash_seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(
-            [sys.executable, "-c", TWO_RUNS], env=environment, capture_output=True, check=True, text=True
+            [sys.executable, "-c", TWO_RUNS], env=environment, capture_output=True, check=True, encoding="utf-8"
         )
         outputs.add(done.stdout)
     [output] = outputs

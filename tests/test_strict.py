@@ -294,7 +294,7 @@ ROWS = [
 
 
 def test_the_page_lists_every_rule_that_is_tested():
-    page = PAGE.read_text()
+    page = PAGE.read_text(encoding="utf-8")
     listed = page[page.index("| the rule |") : page.index("## Where the simulation")]
     rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in listed.splitlines()[2:] if line]
     assert rows == ROWS

@@ -222,7 +222,7 @@ if pid == 0:
         os._exit(7)
 print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 """
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=600)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, encoding="utf-8", timeout=600)
     assert done.stdout.strip() == "7"
 
 
@@ -258,5 +258,5 @@ print("went on")
 
 
 def test_an_error_for_a_thread_that_waits_holds_up_nobody_who_is_traced():
-    done = subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", TRACED], check=True, timeout=60, capture_output=True, encoding="utf-8")
     assert done.stdout == "went on\n"

@@ -313,7 +313,7 @@ async def test_tls_to_a_server_without_it(url):
 
 
 def test_certificates_that_cannot_be_read(tmp_path):
-    (tmp_path / "ca.pem").write_text("no certificate")
+    (tmp_path / "ca.pem").write_text("no certificate", encoding="utf-8")
     for file in (tmp_path / "ca.pem", tmp_path / "none.pem"):
         with pytest.raises(UsageError, match="cannot read certificates from .*; give a PEM file"):
             make_tls(authority=file)

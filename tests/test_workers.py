@@ -261,7 +261,7 @@ print(" after")
 def test_what_is_still_to_be_printed_is_printed_once():
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("COVERAGE", "PYTHONUNBUFFERED"))}
     done = subprocess.run(
-        [sys.executable, "-c", PRINTS], env=plain, capture_output=True, text=True, timeout=600, check=True
+        [sys.executable, "-c", PRINTS], env=plain, capture_output=True, encoding="utf-8", timeout=600, check=True
     )
     assert done.stdout == "before after\n"
 

@@ -33,5 +33,5 @@ def test_it_needs_neither_fastapi_nor_the_harness() -> None:
         "new = {name for name in set(sys.modules) - before if name.startswith(('wsharness', 'fastapi'))}\n"
         "print(sorted(name for name in new if not name.startswith('wsharness.app')))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
     assert done.stdout == "[]\n", done.stderr

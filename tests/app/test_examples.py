@@ -111,7 +111,7 @@ def test_the_harness_finds_the_same_on_both():
         plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         environment = plain | {"WSHARNESS_EXAMPLES": framework}
         command = [sys.executable, "-c", CHECK]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=600, check=False)
         assert done.returncode == 0, done.stderr
         found[framework] = json.loads(done.stdout.splitlines()[-1])
     assert found["fastapi"] == found["wsharness.app"]

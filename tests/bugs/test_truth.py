@@ -22,7 +22,7 @@ print(json.dumps([row.found, row.alarms]))
 def test_a_bug_is_found_and_its_twin_is_clean(name):
     plain = {key: value for key, value in os.environ.items() if not key.startswith("COVERAGE")}
     command = [sys.executable, "-c", MEASURE, name]
-    done = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=plain, capture_output=True, encoding="utf-8", timeout=600)
     assert done.returncode == 0, done.stderr
     found, alarms = json.loads(done.stdout)
     assert found and not alarms

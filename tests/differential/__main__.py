@@ -9,7 +9,7 @@ from tests.differential.drawing import draw
 from tests.fidelity.replay import SETTINGS
 
 level, count, seed, *names = sys.argv[1:]
-cases = draw(level, int(count), int(seed)) if level != "file" else json.loads(Path(count).read_text())
+cases = draw(level, int(count), int(seed)) if level != "file" else json.loads(Path(count).read_text(encoding="utf-8"))
 for name in names or SETTINGS:
     found = compare(cases, name)
     for key, want, got in found.wrong:

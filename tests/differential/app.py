@@ -21,7 +21,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         return
     PULSE.start()
     port = int(scope["client"][1])
-    program = AppProgram(json.loads((FOLDER / f"{port}.program").read_text()), time.monotonic)
+    program = AppProgram(json.loads((FOLDER / f"{port}.program").read_text(encoding="utf-8")), time.monotonic)
     begun = time.monotonic()
     keeper = asyncio.ensure_future(keep(program, port, begun))
     try:
@@ -42,7 +42,7 @@ def write(program: AppProgram, port: int, begun: float, *, done: bool) -> None:
     state = {"seen": program.seen, "scope": program.scope, "sending": program.sending, "done": done}
     state["late"] = PULSE.latest_since(begun)
     path = FOLDER / f"{port}.seen"
-    path.with_suffix(".part").write_text(json.dumps(state))
+    path.with_suffix(".part").write_text(json.dumps(state), encoding="utf-8")
     path.with_suffix(".part").rename(path)
 
 

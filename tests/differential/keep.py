@@ -44,15 +44,19 @@ def measured(cases: dict[str, Case], name: str) -> dict[str, dict[str, Any]]:
 
 def main(source: Path, target: Path) -> None:
     """Measure and write."""
-    given = json.loads(source.read_text())
+    given = json.loads(source.read_text(encoding="utf-8"))
     cases: dict[str, Any] = {key: {**case, "expect": {}} for key, case in given.get("cases", given).items()}
     for name in SETTINGS:
         for key, found in measured(cases, name).items():
             cases[key]["expect"][name] = found
     versions = {name: version(name) for name in SERVERS}
-    kept = json.loads(target.read_text()) if target.exists() else {"meta": {"versions": versions}, "cases": {}}
+    kept = (
+        json.loads(target.read_text(encoding="utf-8"))
+        if target.exists()
+        else {"meta": {"versions": versions}, "cases": {}}
+    )
     kept["cases"] |= cases
-    target.write_text(json.dumps(kept, separators=(",", ":"), ensure_ascii=True))
+    target.write_text(json.dumps(kept, separators=(",", ":"), ensure_ascii=True), encoding="utf-8")
     print(f"{len(cases)} cases measured on {len(SETTINGS)} servers; {target} has {len(kept['cases'])}")
 
 

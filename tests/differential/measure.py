@@ -144,7 +144,7 @@ async def wait_for_app(path: Path, client: ClientProgram) -> dict[str, Any]:
     state: dict[str, Any] = {"seen": [], "scope": None, "sending": "", "done": False, "late": 0.0}
     for _ in range(int(AFTER / 0.1)):
         if path.exists():
-            state = json.loads(path.read_text())
+            state = json.loads(path.read_text(encoding="utf-8"))
         if state["done"] or (not path.exists() and client.refused()):
             break
         await asyncio.sleep(0.1)

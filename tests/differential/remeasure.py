@@ -14,7 +14,7 @@ from tests.fidelity.replay import CASES, FOUND, SETTINGS, Seen, expected, load
 
 def versions(path: Path) -> list[str]:
     """Which servers are installed in another version than the one that was measured."""
-    measured = json.loads(path.read_text())["meta"]["versions"]
+    measured = json.loads(path.read_text(encoding="utf-8"))["meta"]["versions"]
     names = ("uvicorn", "websockets", "wsproto", "hypercorn", "daphne", "autobahn", "granian")
     return [f"{name} {measured[name]} -> {version(name)}" for name in names if version(name) != measured[name]]
 

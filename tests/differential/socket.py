@@ -45,7 +45,7 @@ class RealLine(Line):
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.bind(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
-        (self.folder / f"{self.port}.program").write_text(json.dumps(client.case["app"]))
+        (self.folder / f"{self.port}.program").write_text(json.dumps(client.case["app"]), encoding="utf-8")
         loop = asyncio.get_running_loop()
         await loop.sock_connect(self.socket, ("127.0.0.1", self.server))
         client.start = loop.time()

@@ -18,7 +18,7 @@ class BadFile(ValueError):
 def load(path: Path) -> dict[str, Any]:
     """The cases of a file; BadFile if it is none."""
     try:
-        given = json.loads(path.read_text())
+        given = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadFile(f"{path}: {error.strerror}; give a file like tests/data/cases.json") from None
     except ValueError as error:

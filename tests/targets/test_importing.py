@@ -29,7 +29,7 @@ def write(folder, **files):
     for name, text in files.items():
         path = folder / f"{name.replace('__', os.sep)}.py"
         path.parent.mkdir(exist_ok=True, parents=True)
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
 
 
 def test_an_app_in_the_current_folder_is_found(tmp_path):
