@@ -306,7 +306,8 @@ def test_ws_runs_under(runner, tmp_path):
 
 
 INTERRUPTED = """
-    import asyncio, pytest, signal
+    import asyncio, pytest, signal, unittest
+    from wsharness import Harness
 
     def by_hand():
         raise KeyboardInterrupt
@@ -346,6 +347,13 @@ INTERRUPTED = """
         await client.send(how)
         await client.expect("x")
 
+    class WithoutTheFixture(unittest.IsolatedAsyncioTestCase):
+        async def test_it(self):
+            async with Harness(app, lifespan="off") as ws:
+                client = await ws.connect("/")
+                await client.send("task")
+                await client.expect("x")
+
     def test_other():
         pass
 """
@@ -353,6 +361,6 @@ INTERRUPTED = """
 
 def test_an_app_that_raises_a_keyboard_interrupt_fails_its_test_and_the_users_ends_all(tmp_path):
     out = run(tmp_path, INTERRUPTED.replace("END", "by_hand"), *NO_PLUGIN, *UNKNOWN)
-    assert "4 failed, 1 passed" in out and "expected an app that ends no process" in out, out
+    assert "5 failed, 1 passed" in out and "expected an app that ends no process" in out, out
     out = run(tmp_path, INTERRUPTED.replace("END", "presses"), *NO_PLUGIN, *UNKNOWN)
     assert "!!! KeyboardInterrupt !!!" in out and "failed" not in out, out

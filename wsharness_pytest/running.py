@@ -2,9 +2,11 @@
 
 import functools
 import inspect
+import sys
 import warnings
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
+from contextvars import Context
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -61,7 +63,7 @@ def spared(item: pytest.Item) -> Generator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if HARNESSES not in item.stash:
+        if HARNESSES not in item.stash and not _is_of_a_connection(error):
             raise
         from wsharness.interrupts import as_failure  # noqa: PLC0415 (starting pytest must not import wsharness)
 
@@ -69,6 +71,17 @@ def spared(item: pytest.Item) -> Generator[None]:
         if failure is error:
             raise
         raise failure from error
+
+
+def _is_of_a_connection(error: BaseException) -> bool:
+    """Whether what raised it was begun while a Harness served a connection: tasks and callbacks have that context."""
+    inprocess, place = sys.modules.get("wsharness.inprocess"), error.__traceback__
+    while inprocess is not None and place is not None:
+        context = getattr(place.tb_frame.f_locals.get("self"), "_context", None)  # of one of asyncio's handles
+        if isinstance(context, Context) and context.get(inprocess.serving):
+            return True
+        place = place.tb_next
+    return False
 
 
 def _closing(test: Callable[..., Any], item: pytest.Item) -> Callable[..., Any]:
