@@ -366,10 +366,7 @@ def _messages(function: Callable[..., Any], subject: Any) -> Iterator[str]:
 
 def run(transcript: Transcript, *, profile: str = "uvicorn", functions: Iterable[CheckFunction] = ()) -> list[Failure]:
     """Run every check over a transcript: distinct failures, in the order of the transcript."""
-    there = {
-        record.event.kind if record.direction is _FACT else type(record.event)  # type: ignore[union-attr]
-        for record in transcript
-    }
+    there = transcript.kinds()
     usual = (function for what, function in _FUNCTIONS if what in there)
     found = [failure for function in (*usual, *_own.values(), *functions) for failure in function(transcript)]
     if not found:

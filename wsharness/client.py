@@ -102,8 +102,8 @@ class Client:
         "_connection",
         "_host",
         "_inbox",
-        "_is_current",
         "_left",
+        "_runtime",
         "_waits_for",
         "accepted",
         "ended",
@@ -130,9 +130,8 @@ class Client:
         """How the connection ended, as far as the client has been told."""
         self._host = host
         self._inbox: deque[Message | Closed | Lost] = _EMPTY
-        runtime = host.runtime
-        self._changed = runtime.signal()
-        self._is_current = runtime.is_current
+        self._runtime = host.runtime
+        self._changed = self._runtime.signal()
         self._connection: Connection | None = None
         self._left: str | None = None
         self._waits_for: tuple[Any, str] | None = None  # a pattern, and the kind of message it is for
@@ -530,7 +529,7 @@ class Client:
 
     def _need_open(self, verb: str) -> None:
         is_open = self.accepted is not None and self.ended is None and self._left is None
-        if is_open and self._is_current():
+        if is_open and self._runtime.is_current():
             return  # no client is open once the harness has ended
         self._host.need_running(verb)
         if self._connection is None:

@@ -21,6 +21,7 @@ from wsharness.runtime import Job, Runtime, Signal
 from wsharness.scope import Handshake, Reception
 from wsharness.server import NOWHERE, Nowhere, SimulatedServer
 from wsharness.transcript import (
+    Add,
     ClientAct,
     Connect,
     Direction,
@@ -28,10 +29,8 @@ from wsharness.transcript import (
     Fact,
     Leave,
     Reading,
-    Record,
     Sent,
     Transcript,
-    new_record,
 )
 
 SPIN_LIMIT = 1_000  # calls on an ended connection without a turn of the loop
@@ -53,12 +52,12 @@ class Channel:
 
     __slots__ = (
         "__weakref__",
+        "_add",
         "_changed",
         "_floods",
         "_now",
         "_phase",
         "_profile",
-        "_records",
         "_runtime",
         "_server",
         "_spins",
@@ -73,7 +72,7 @@ class Channel:
         name: str,
         server: SimulatedServer,
         runtime: Runtime,
-        records: list[Record],
+        add: Add,
         changed: Signal,
         watch: "Watch",
     ) -> None:
@@ -85,7 +84,7 @@ class Channel:
         self._yields = server.profile.yields
         self._runtime = runtime
         self._now = runtime.time
-        self._records = records
+        self._add = add
         self._spins = 0
         self._floods = False
         self._changed = changed
@@ -107,7 +106,7 @@ class Channel:
             finally:
                 server.end_receive()
         event = server.receive()
-        self._records.append(new_record((self._now(), self.name, RECEIVE, event)))
+        self._add((self._now(), self.name, RECEIVE, event))
         if event["type"] == "websocket.disconnect":
             self._count_spin("receive")
         return event
@@ -128,7 +127,7 @@ class Channel:
             is_usual = phase is AT_FIRST and kind == "websocket.accept" and event.get("subprotocol") is None
         if not is_usual:
             self._watch(self.name, self._judged(event), self._phase, server.offered, None)
-        self._records.append(new_record((self._now(), self.name, SEND, event)))
+        self._add((self._now(), self.name, SEND, event))
         try:
             server.send(event)
         except Exception as error:
@@ -165,7 +164,7 @@ class Channel:
         self._watch(self.name, self._judged(event), self._phase, self._server.offered, error)
         data = {"exception": type(error).__name__, "type": event.get("type")}
         fact = Fact("send raised", str(error), data=data)
-        self._records.append(new_record((self._now(), self.name, Direction.FACT, fact)))
+        self._add((self._now(), self.name, Direction.FACT, fact))
         if self._server.state in ENDED:
             self._count_spin("send")
 
@@ -213,13 +212,13 @@ class InProcessConnection(Connection):
     """A connection to an app in this process."""
 
     __slots__ = (
+        "_add",
         "_assembler",
         "_changed",
         "_killed",
         "_now",
         "_on_end",
         "_profile",
-        "_records",
         "_runtime",
         "_server",
         "_watch",
@@ -236,7 +235,7 @@ class InProcessConnection(Connection):
         name: str,
         on_event: OnEvent,
         runtime: Runtime,
-        records: list[Record],
+        add: Add,
         profile: Profile,
         on_end: OnEnd,
         watch: Watch,
@@ -247,7 +246,7 @@ class InProcessConnection(Connection):
         self._watch = watch
         self._runtime = runtime
         self._now = runtime.time
-        self._records = records
+        self._add = add
         self._on_end = on_end
         self._changed = runtime.signal()
         self._assembler: Assembler | None = None
@@ -288,7 +287,7 @@ class InProcessConnection(Connection):
 
     def _make_channel(self) -> Channel:
         assert isinstance(self._server, SimulatedServer)
-        return Channel(self.name, self._server, self._runtime, self._records, self._changed, self._watch)
+        return Channel(self.name, self._server, self._runtime, self._add, self._changed, self._watch)
 
     async def _run(self, app: App, scope: Scope, channel: Channel) -> None:
         error: BaseException | None = None
@@ -321,8 +320,7 @@ class InProcessConnection(Connection):
 
     def _let_server_go(self) -> None:
         """Once both sides are done: most of what a connection holds is its server's."""
-        server = self._server
-        if self.ended and isinstance(server, SimulatedServer) and server.is_over:
+        if self.ended and self._server.is_over:
             self._server = NOWHERE
 
     def _deliver(self, event: ClientEvent | WireEvent) -> None:
@@ -330,7 +328,7 @@ class InProcessConnection(Connection):
             self._let_server_go()
             self._deliver_frame(event)  # type: ignore[arg-type]
             return
-        self._records.append(new_record((self._now(), self.name, SERVER, event)))
+        self._add((self._now(), self.name, SERVER, event))
         if type(event) is Rejected and self.manners is None:  # a client library hangs up
             self._runtime.call_later(0, self._server.client_drops)
         self.on_event(event)  # type: ignore[arg-type]
@@ -349,11 +347,11 @@ class InProcessConnection(Connection):
             manners.on_frame(frame)
 
     def _act(self, act: ClientAct) -> None:
-        self._records.append(new_record((self._now(), self.name, CLIENT, act)))
+        self._add((self._now(), self.name, CLIENT, act))
 
     async def send(self, data: str | bytes) -> None:
         """Send a whole message."""
-        self._records.append(new_record((self._now(), self.name, CLIENT, Sent(data))))
+        self._add((self._now(), self.name, CLIENT, Sent(data)))
         self._server.client_sends(data)
 
     async def close(self, code: int | None = 1000, reason: str = "") -> None:
@@ -387,7 +385,7 @@ class InProcessConnection(Connection):
         """Tell nobody anything any more."""
         super().let_go()
         self._on_end = self._watch = _look_away
-        if isinstance(self._server, SimulatedServer):
+        if not isinstance(self._server, Nowhere):
             self._server.deliver = self._server.cancel_app = _look_away
 
     # Below messages
@@ -504,14 +502,14 @@ class InProcessServer:
             name,
             on_event,
             self._runtime,
-            self.transcript,
+            self.transcript.add,
             self.profile,
             self._on_end,
             self._watch,
             reception.offered,
             manners,
         )
-        self.transcript.append(new_record((self._runtime.time(), name, CLIENT, act)))
+        self.transcript.add((self._runtime.time(), name, CLIENT, act))
         if reception.refusal is not None:
             return connection, connection.refuse(reception.refusal)
         return connection, connection.start(self.app, reception.scope(self.state))

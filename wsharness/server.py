@@ -228,7 +228,9 @@ class SimulatedServer(Closing):
     def send(self, event: ASGIEvent) -> None:
         """Do what the app's event says; raises what this server raises."""
         if self.state is OPEN and self._reply_due is None and event.get("type") == "websocket.send":
-            self._send_message(event)
+            message = self._message_of(event)
+            if message is not None:
+                self._emit(message)
             return
         kind = (PLAIN_KINDS if self.profile.plain_http_types else KINDS).get(event.get("type", ""), "other")
         kind = kind if "type" in event else "untyped"
@@ -385,6 +387,7 @@ class Nowhere:
     tcp_open = False
     client_gone = True
     unread_bytes = 0
+    is_over = True
 
     def client_sends(self, data: str | bytes) -> None:
         """Go nowhere."""

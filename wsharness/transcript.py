@@ -1,11 +1,13 @@
 """The one ordered record of what happened in a run, as plain data."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, MutableSequence
 from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from itertools import chain
+from threading import Lock
+from typing import Any, NamedTuple, TypeAlias, overload
 
 from wsharness.asgi import ASGIEvent
 from wsharness.events import ClientEvent, value
@@ -102,14 +104,75 @@ class Record(NamedTuple):
     event: ClientEvent | ClientAct | ASGIEvent | Fact
 
 
-new_record: Callable[[tuple[float, str, Direction, Any]], Record] = partial(tuple.__new__, Record)
-"""Makes a record of its four parts, in a third of the time: there are eight for each message there and back."""
+Add: TypeAlias = Callable[[tuple[float, str, Direction, Any]], None]
+_new_record: Callable[[tuple[float, str, Direction, Any]], Record] = partial(tuple.__new__, Record)
+_looking = Lock()
+_FACT = Direction.FACT  # an enum's own lookup is slow
 
 
-class Transcript(list[Record]):
-    """Records in the order in which they happened."""
+class Transcript(MutableSequence[Record]):
+    """Records in the order in which they happened.
 
-    __slots__ = ()
+    What is added becomes records when somebody looks. Until then its parts lie flat in one list: there are four
+    records for each message there and back, and each would cost its making, and every collection of garbage after it.
+    """
+
+    __slots__ = ("_parts", "_records", "add")
+
+    def __init__(self, records: Iterable[Record] = ()) -> None:
+        self._records = list(records)
+        self._parts: list[Any] = []
+        self.add: Add = self._parts.extend
+        """Append a record, given by its four parts."""
+
+    def _all(self) -> list[Record]:
+        if self._parts:
+            with _looking:  # a watching thread may look too
+                count = len(self._parts)
+                parts = iter(self._parts[:count])
+                self._records += map(_new_record, zip(parts, parts, parts, parts, strict=True))
+                del self._parts[:count]
+        return self._records
+
+    @overload
+    def __getitem__(self, index: int) -> Record: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Record]: ...
+
+    def __getitem__(self, index: int | slice) -> Record | list[Record]:
+        return self._all()[index]
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self._all()[index] = value
+
+    def __delitem__(self, index: int | slice) -> None:
+        del self._all()[index]
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self._all() if self._parts else self._records)  # checks look through it again and again
+
+    def __eq__(self, other: object) -> bool:
+        return self._all() == (other._all() if isinstance(other, Transcript) else other)
+
+    __hash__ = None  # type: ignore[assignment]  # it grows
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._all()!r})"
+
+    def __reduce__(self) -> Any:
+        return type(self), (self._all(),)
+
+    def insert(self, index: int, value: Record) -> None:
+        """Insert a record before that index."""
+        self._all().insert(index, value)
+
+    def append(self, value: Record) -> None:
+        """Append a record."""
+        self.add(value)
 
     def of(self, client: str) -> Iterator[Record]:
         """The records of one connection."""
@@ -124,7 +187,14 @@ class Transcript(list[Record]):
     @property
     def end(self) -> float:
         """When the last record was made."""
-        return self[-1].time if self else 0.0
+        last: float = self._parts[-4] if self._parts else self._records[-1].time if self._records else 0.0
+        return last
+
+    def kinds(self) -> set[str | type]:
+        """What there is: the kinds of facts, and the classes of all other events."""
+        read = ((record.direction, record.event) for record in self._records)
+        unread = zip(self._parts[2::4], self._parts[3::4], strict=True)
+        return {event.kind if way is _FACT else type(event) for way, event in chain(read, unread)}
 
     def to_ndjson(self) -> str:
         """One JSON object a line, the same bytes for the same transcript."""
