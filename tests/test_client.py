@@ -458,13 +458,3 @@ async def test_what_the_client_ended_itself_is_not_called_the_servers_doing():
         with pytest.raises(ConnectionClosed) as closed:
             await client.expect("x")
     assert closed.value.__notes__[0] == "client 'alice' itself has closed; expect before that, or reconnect()"
-
-
-async def test_a_connect_without_await_says_so():
-    async with harness() as ws:
-        connecting = ws.connect("/")
-        with pytest.raises(AttributeError, match=r"not awaited, .* no 'send'; write `client = await ws\.connect"):
-            connecting.send("x")
-        with pytest.warns(RuntimeWarning, match=r"connect\(\) was never awaited; write `client = await"):
-            del connecting
-        assert not ws.clients

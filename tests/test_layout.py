@@ -45,7 +45,6 @@ TESTED_IN = {
     "wsharness/inprocess.py": "tests/test_harness.py",
     "wsharness/probes.py": "tests/test_simulation.py",
     "wsharness/profiles.py": "tests/test_fidelity.py",
-    "wsharness/runtime.py": "tests/test_plugin.py",
     "wsharness/scenario/loading.py": "tests/test_patterns.py",
     "wsharness/scenario/nodes.py": "tests/test_plugin.py",
     "wsharness/scenario/run_info.py": "tests/scenario/test_model.py",

@@ -1,5 +1,9 @@
 import json
 import pickle
+import threading
+import time
+
+import pytest
 
 from wsharness.events import Accepted, CloseCode, Closed, Message
 from wsharness.transcript import (
@@ -88,3 +92,65 @@ def test_a_transcript_survives_the_way_between_processes():
 def test_a_close_without_a_code_is_not_a_close_with_1000():
     assert to_json(Record(0, "a", Direction.CLIENT, Leave(None)))["event"]["code"] is None
     assert to_json(Record(0, "a", Direction.SERVER, Closed(CloseCode.GOING_AWAY)))["event"]["code"] == 1001
+
+
+def parts(number):
+    return float(number), "alice", Direction.SERVER, Message(str(number))
+
+
+def test_what_was_added_and_what_was_read_stay_in_order():
+    transcript = Transcript([Record(*parts(0))])
+    transcript.add(parts(1))
+    assert (len(transcript), transcript.end) == (2, 1.0)
+    transcript.add(parts(2))
+    transcript.append(Record(*parts(3)))
+    assert transcript.end == 3.0
+    assert [record.event.data for record in transcript] == ["0", "1", "2", "3"]
+    assert transcript[1:3] == [Record(*parts(1)), Record(*parts(2))] and transcript[-1].time == 3.0
+
+
+def test_it_is_a_list_of_its_records():
+    transcript = Transcript()
+    assert not transcript
+    transcript.add(parts(1))
+    assert transcript == [Record(*parts(1))] == Transcript([Record(*parts(1))])
+    assert transcript != [] and Record(*parts(1)) in transcript
+    assert repr(transcript) == f"Transcript([{transcript[0]!r}])"
+    transcript.insert(0, Record(*parts(0)))
+    transcript[1] = Record(*parts(2))
+    assert [record.time for record in reversed(transcript)] == [2.0, 0.0]
+    del transcript[:1]
+    assert [record.time for record in pickle.loads(pickle.dumps(transcript))] == [2.0]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(transcript)
+
+
+def test_what_there_is_is_known_without_making_records():
+    transcript = sample()
+    kinds = {Connect, dict, Accepted, Sent, Dropped, "crashed", "kept"}
+    assert transcript.kinds() == kinds
+    transcript.add(parts(9))
+    transcript.add((9.0, "alice", Direction.FACT, Fact("late")))
+    assert transcript.kinds() == kinds | {Message, "late"}
+
+
+def test_several_threads_may_look_while_a_run_adds(monkeypatch):
+    reading = threading.Event()
+
+    def slowly(parts):
+        reading.set()
+        time.sleep(0.001)
+        return Record(*parts)
+
+    monkeypatch.setattr("wsharness.transcript._new_record", slowly)
+    transcript = Transcript()
+    for number in range(50):
+        transcript.add(parts(number))
+    watching = [threading.Thread(target=transcript.__len__) for _ in range(2)]
+    for thread in watching:
+        thread.start()
+    assert reading.wait(5)
+    transcript.add(parts(50))
+    assert [record.time for record in transcript] == [float(number) for number in range(51)]
+    for thread in watching:
+        thread.join()

@@ -12,6 +12,7 @@ from wsharness.errors import UsageError
 from wsharness.events import Lost, is_sendable
 from wsharness.patterns import Where
 
+_ENCODER = json.JSONEncoder(allow_nan=False)
 MAX_REASON = 123  # bytes: RFC 6455 section 5.5
 
 
@@ -35,7 +36,8 @@ def payload(message: Any) -> str | bytes:
 def as_json(value: Any, **options: Any) -> str:
     """A value as JSON; UsageError where JSON cannot hold it."""
     try:
-        return json.dumps(value, allow_nan=False, **options)
+        encoder = json.JSONEncoder(allow_nan=False, **options) if options else _ENCODER
+        return encoder.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"expected text, bytes or a value that JSON can hold; got one of type {type(value).__name__}: {error}; "

@@ -1,9 +1,8 @@
 """Client: a virtual user who sends, expects, leaves and comes back."""
 
 import json
-import warnings
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol, TypeVar, overload
 
 from wsharness import patterns
@@ -27,7 +26,6 @@ from wsharness.runtime import Runtime
 
 T = TypeVar("T")
 M = TypeVar("M")
-HOW_TO_CONNECT = "write `client = await ws.connect(...)`, or `async with ws.connect(...) as client:`"
 ANY: Any = Matcher.ANY
 
 
@@ -350,9 +348,16 @@ class Client:
         """
         if where is not None:
             pattern = checked_where(pattern, where)
-        data = self._message(await self._next(within, pattern), pattern).data
-        if type(pattern) is str and pattern == data:
+        event = await self._next(within, pattern)
+        data = event.data if type(event) is Message else self._message(event, pattern).data
+        kind = type(pattern)
+        if kind is str and pattern == data:
             return decode(data)  # decided without looking further, and so is most that is sent as text
+        if (kind is dict or kind is list) and type(data) is str:
+            value = decode(data)  # once, for what is compared is what is returned
+            if mismatch(pattern, value) is not None:
+                raise self._unlike(pattern, data)
+            return value
         if pattern is not ANY and match_message(pattern, data) is not None:
             raise self._unlike(pattern, data)
         return understood(pattern, decode(data))
@@ -545,34 +550,6 @@ class Client:
 
     def _failed(self, sentence: str) -> ExpectationError:
         return ExpectationError(f"{self.name}: {sentence}\n{self._host.explain(self)}")
-
-
-class Connecting:
-    """What `connect()` returns: await it, or use it as an async context manager that closes at its end."""
-
-    def __init__(self, start: Callable[[], Awaitable[Client]]) -> None:
-        self._start = start
-        self._client: Client | None = None
-        self._is_used = False
-
-    def __await__(self) -> Any:
-        self._is_used = True
-        return self._start().__await__()
-
-    async def __aenter__(self) -> Client:
-        self._client = await self
-        return self._client
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._client is not None
-        await self._client.close()
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"connect() was not awaited, and what it returns has no {name!r}; {HOW_TO_CONNECT}")
-
-    def __del__(self) -> None:
-        if not self.__dict__.get("_is_used", True):
-            warnings.warn(f"connect() was never awaited; {HOW_TO_CONNECT}", RuntimeWarning, stacklevel=2)
 
 
 def decode(data: str | bytes) -> Any:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from wsharness import births, checks, probes, stalls
 from wsharness.arguments import check_app, check_surroundings, not_called, seconds
 from wsharness.asgi import App, LifespanMode
-from wsharness.client import ANY, Client, Connecting, has_ended
+from wsharness.client import ANY, Client, has_ended
+from wsharness.connecting import Connecting
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target
 from wsharness.endpoint import ClientDisconnected

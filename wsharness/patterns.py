@@ -373,7 +373,7 @@ def _equal(pattern: Any, value: Any) -> bool:
 
 
 def _object_mismatch(pattern: Mapping[Any, Any], value: Any, path: str) -> str | None:
-    if not isinstance(value, Mapping):
+    if type(value) is not dict and not isinstance(value, Mapping):
         return _differs(path, f"an object {describe(pattern)}", value)
     for key, expected in pattern.items():
         if expected is Matcher.ABSENT:
