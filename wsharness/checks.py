@@ -206,27 +206,32 @@ def turned_away(transcript: Transcript) -> Iterator[Failure]:
     last = visits[-1] if len(visits) > 2 else 0  # noqa: PLR2004 (who is let in once may have had a ticket)
     if not last or transcript[last].time - transcript[last - 1].time < HOUR:
         return
-    alike = [index for index in visits if transcript[index].event == transcript[last].event]
-    ends = {transcript[index].client: _sent_away(transcript, index) for index in alike}
-    how = ends.pop(transcript[last].client)
-    let_in = sum(not one for one in ends.values())
+    alike = {transcript[index].client for index in visits if transcript[index].event == transcript[last].event}
+    ends = _ends(transcript)
+    how = ends.get(transcript[last].client, "")
+    let_in = sum(not ends.get(client) for client in alike - {transcript[last].client})
     if how and let_in > 1:
         message = f"{how}, hours after everybody has left, though let in {let_in} times before"
         yield _failure("WSH114", message, transcript[last], len(transcript) - 1, ())
 
 
-def _sent_away(transcript: Transcript, connect: int) -> str:
-    """How the server ended a visit before its client did; empty if it did not."""
-    for record in transcript[connect:]:
-        if record.client != transcript[connect].client:
-            continue
-        if isinstance(record.event, Rejected):
-            return f"rejected with HTTP {record.event.status}"
-        if isinstance(record.event, (Closed, Lost)):
-            return f"closed with {record.event.code}"
-        if isinstance(record.event, (Leave, Dropped)):
-            break
-    return ""
+def _ends(transcript: Transcript) -> dict[str, str]:
+    """How each client's visit ended: how the server ended it, or empty where the client was first."""
+    ends: dict[str, str] = {}
+    for record in [one for one in transcript if type(one.event) in _COMES_OR_GOES]:  # of many, these are few
+        event = record.event
+        if isinstance(event, Connect):
+            ends.pop(record.client, None)
+        elif isinstance(event, Rejected):
+            ends.setdefault(record.client, f"rejected with HTTP {event.status}")
+        elif isinstance(event, (Closed, Lost)):
+            ends.setdefault(record.client, f"closed with {event.code}")
+        else:
+            ends.setdefault(record.client, "")
+    return ends
+
+
+_COMES_OR_GOES = frozenset((Connect, Rejected, Closed, Lost, Leave, Dropped))
 
 
 LONG = 30.0
