@@ -143,6 +143,39 @@ def test_an_error_of_the_shutdown_does_not_hide_the_tests_own(run):
     assert "AssertionError" in out and "also, as the harness ended: TargetError" in out, out
 
 
+AUTO = ("use:asyncio", "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
+
+
+def test_the_mark_of_a_class_means_its_tests_that_can_be_simulated(run):
+    test = "class TestX:\n    async def test_a(self, ws): pass\n    def test_b(self): pass\n"
+    assert "2 passed" in run(MARK + test)
+
+
+def test_where_a_fixture_failed_nothing_is_said_of_the_harness(run):
+    test = "(ws):\n    await ws.connect('/')\n    raise ValueError('own')\nasync def test_x(db): pass\n"
+    out = run(f"import pytest\n@pytest.fixture\nasync def db{test}", *AUTO)
+    assert "own" in out and "1 error" in out and "before the harness could close" not in out, out
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    async with Harness(ws_app) as ws:\n        client = await ws.connect('/')\n        await client.expect('x')\n",
+        "    async with Harness(five) as ws:\n        await (await ws.connect('/')).expect('x')\n",
+        "    async with Harness(ws_app) as ws:\n        await ws.connect('/')\n        pytest.fail('no')\n",
+    ],
+)
+def test_a_harness_of_ones_own_shows_no_frames_of_ours_either(body, run):
+    test = (
+        "import pytest\nfrom wsharness import Harness\n"
+        "async def five(scope, receive, send):\n    await receive()\n    await send({'type': 'websocket.accept'})\n"
+        "    await send({'type': 'websocket.send', 'text': 5})\n"
+        f"async def test_x(ws_app):\n{body}"
+    )
+    out = run(test, *AUTO, "--ws-timeout=0.1")
+    assert "1 failed" in out and "/wsharness/" not in out and "wsharness_pytest" not in out, out
+
+
 def test_a_handler_that_looks_up_every_minute_ends_in_virtual_time(run):
     conftest = CONFTEST.replace("while (event", "await __import__('asyncio').sleep(50)\n    while (event")
     test = (

@@ -82,7 +82,9 @@ class _Over:
 
 def has_ended(verb: str) -> UsageError:
     """The error for what comes too late."""
-    return UsageError(f"the harness has ended; {verb} inside its block: async with Harness(app) as ws")
+    return UsageError(
+        f"the harness has ended; {verb} within the test, or inside its block: async with Harness(app) as ws"
+    )
 
 
 OVER: Any = _Over()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wsharness.harness import Harness
 
 LOG = pytest.StashKey[reporting.ClientLog]()
+CALLED = pytest.StashKey[bool]()
 NEEDS_APP = (
     "the ws fixture needs an app: give --ws-app MODULE:APP, or define in conftest.py\n\n"
     "    @pytest.fixture\n    def ws_app():\n        from shop.main import app\n        return app"
@@ -72,7 +73,7 @@ def ws(ws_app: Any, request: pytest.FixtureRequest) -> "Generator[Harness]":
         _fail(f"{request.node.name} is not async but asks for ws; make it `async def`, or ask for ws_sync")
     harness = _make(ws_app, request)
     yield harness
-    _refuse_abandoned(harness)
+    _refuse_abandoned(harness, request.node)
 
 
 @pytest.fixture
@@ -116,7 +117,7 @@ def ws_factory(request: pytest.FixtureRequest) -> Generator[Callable[..., Any]]:
 
         yield make
     for harness in item.stash[HARNESSES]:
-        _refuse_abandoned(harness)
+        _refuse_abandoned(harness, item)
 
 
 @pytest.fixture
@@ -143,8 +144,8 @@ def _refuse_given(request: pytest.FixtureRequest, name: str) -> None:
         )
 
 
-def _refuse_abandoned(harness: "Harness") -> None:
-    if harness.abandoned:
+def _refuse_abandoned(harness: "Harness", item: pytest.Item) -> None:
+    if harness.abandoned and item.stash.get(CALLED, False):  # else a fixture failed, which says enough
         _fail("the test ended before the harness could close; did its event loop stop early?")
 
 
@@ -173,7 +174,6 @@ def _make(app: Any, request: pytest.FixtureRequest, **options: Any) -> "Harness"
     if LOG not in request.node.stash:
         request.node.stash[LOG] = log = reporting.ClientLog(serving.get)
         log.start()
-        reporting.hide_own_frames()
     return harness
 
 
@@ -200,6 +200,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Close the harness inside the test's own coroutine, and run simulated tests in virtual time."""
+    item.stash[CALLED] = True
     with running.spared(item):
         if not isinstance(item, pytest.Function) or not running.is_ours(item):
             return (yield)
@@ -236,6 +237,8 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show the transcript of a failed test as a section of its report, and how to run it again."""
     harnesses = item.stash.get(HARNESSES, [])
+    if call.excinfo is not None:
+        reporting.hide_own_frames()
     report = yield
     if report.failed and (call.when == "call" or harnesses):
         simulated = item.get_closest_marker("simulated") is not None and call.when != "setup"

@@ -107,12 +107,13 @@ def hide_own_frames() -> None:
 
 def _is_not_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     """Whether the error is a sentence of ours, or was raised elsewhere; a bug of ours shows where it is."""
-    if isinstance(excinfo.value, pytest.fail.Exception):
+    if isinstance(excinfo.value, pytest.fail.Exception) and not excinfo.value.pytrace:
         return False  # it is shown without any frame, and of none pytest says that they are hidden
     from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
 
     last = excinfo.traceback[-1].frame.f_globals.get("__name__", "")
-    return isinstance(excinfo.value, WSHarnessError) or not last.startswith("wsharness.")
+    told = isinstance(excinfo.value, WSHarnessError) or getattr(excinfo.value, "broke_rule", False)
+    return told or not last.startswith("wsharness.")
 
 
 def leave_out_frames(report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None) -> None:

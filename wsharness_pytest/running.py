@@ -221,7 +221,8 @@ def _refuse_plain(item: pytest.Item) -> None:
     names = getattr(item, "fixturenames", ())
     if is_given(item):
         pytest.fail(f"{item.name} is simulated and uses @given; call simulate(...) inside a plain test", pytrace=False)
-    if not is_async(item) and not {"ws_sync", "ws_factory"} & set(names):
+    is_own = any(mark.name == "simulated" for mark in item.own_markers)  # that of a class or module means the others
+    if is_own and not is_async(item) and not {"ws_sync", "ws_factory"} & set(names):
         pytest.fail(
             f"{item.name} is simulated, but neither async nor with ws_sync; make it `async def`, or call simulate(...)",
             pytrace=False,
