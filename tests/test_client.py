@@ -307,6 +307,16 @@ class Order(BaseModel):
     say: list[str]
 
 
+async def test_a_models_instance_is_the_json_that_it_is_sent_as():
+    async with harness() as ws:
+        client = await ws.connect("/")
+        for _ in range(2):
+            await client.send({"say": ['{"say": ["a"], "more": 1}']})
+        await client.expect(Order(say=["a"]))
+        with pytest.raises(ExpectationError, match=r"\.say\[0\]: expected 'b'; got 'a'"):
+            await client.expect(Order(say=["b"]))
+
+
 # Bad input
 
 

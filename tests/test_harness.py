@@ -408,6 +408,17 @@ def test_what_is_no_app_is_refused(app, sentence):
         Harness(app)
 
 
+def test_a_harness_is_closed_on_its_own_loop():
+    harness = Harness(echo)
+
+    async def connect():
+        await harness.connect("/")
+
+    asyncio.run(connect())
+    with pytest.raises(UsageError, match="started on another event loop or thread; close it in the same"):
+        asyncio.run(harness.aclose())
+
+
 async def test_a_thread_that_a_handler_waits_for_is_named():
     go_on = threading.Event()
 

@@ -1,4 +1,5 @@
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -118,3 +119,24 @@ def test_everyone_hears_it_without_await(ws):
     assert ws.expect_all(clients, where=lambda n: n == 5) == [5, 5]
     with pytest.raises(UsageError, match="in seconds"):
         clients[0].expect(within="1s")
+
+
+def test_another_thread_is_refused(ws):
+    client = ws.connect("/ws")
+    with (
+        ThreadPoolExecutor() as pool,
+        pytest.raises(UsageError, match="ws_sync lives in the test's own thread; ask for"),
+    ):
+        pool.submit(client.expect, "x").result(10)
+
+
+def test_messages_are_iterated_until_none_comes(ws):
+    client = ws.connect("/ws")
+    for n in range(3):
+        client.send(str(n))
+    assert [message for _, message in zip(range(3), client, strict=False)] == [0, 1, 2]
+
+
+def test_what_is_no_time_to_sleep_is_refused(ws):
+    with pytest.raises(UsageError, match="expected sleep in seconds, 0 or more; got '1s'"):
+        ws.sleep("1s")

@@ -430,6 +430,7 @@ class Harness:
         if self._closed or self._server is None:
             self._closed = True
             return
+        self.need_running("close it")
         await self.finish()
         self._raise(error)
 

@@ -28,6 +28,16 @@ def is_model(pattern: Any) -> bool:
     return hasattr(pattern, "model_validate_json") or dataclasses.is_dataclass(pattern) or _is_typed_dict(pattern)
 
 
+def is_instance(pattern: Any) -> bool:
+    """Whether it is a model's instance, which means the JSON that it is sent as."""
+    return hasattr(type(pattern), "model_dump_json")
+
+
+def as_value(instance: Any) -> Any:
+    """What the JSON of a model's instance says."""
+    return json.loads(instance.model_dump_json())
+
+
 def _is_typed_dict(pattern: Any) -> bool:
     return issubclass(pattern, dict) and hasattr(pattern, "__required_keys__")  # typing's, and typing_extensions'
 

@@ -325,6 +325,8 @@ def _python_mismatch(pattern: Any, value: Any, path: str) -> str | None:
         raise UsageError(f"expected a pattern; got a coroutine of {pattern.__name__}, which nobody awaited; await it")
     else:
         good = _equal(pattern, value)
+        if not good and models.is_instance(pattern):
+            return _mismatch(models.as_value(pattern), value, path)
     return None if good else _differs(path, describe(pattern), value)
 
 

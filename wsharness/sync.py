@@ -3,10 +3,12 @@
 import asyncio
 import functools
 import inspect
-from collections.abc import Coroutine, Iterable
+import threading
+from collections.abc import Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from wsharness import arguments
 from wsharness.client import ANY, Client
 from wsharness.errors import UsageError
 from wsharness.harness import Harness
@@ -63,6 +65,16 @@ class SyncClient(SyncProxy):
     def __exit__(self, *_: object) -> None:
         self._harness.run(self._target.close())
 
+    def __iter__(self) -> Iterator[Any]:
+        """Yield decoded messages until the server ends the connection or none comes in time."""
+        messages, end = aiter(self.plain), object()
+
+        async def following() -> Any:
+            return await anext(messages, end)
+
+        while (message := self._harness.run(following())) is not end:
+            yield message
+
 
 def _plain(client: Any) -> Any:
     return client.plain if isinstance(client, SyncClient) else client
@@ -74,6 +86,7 @@ class SyncHarness:
     def __init__(self, harness: Harness, runner: Runner | None = None) -> None:
         self._harness = harness
         self._runner: Runner = asyncio.Runner() if runner is None else runner
+        self._thread = threading.get_ident()
 
     @property
     def transcript(self) -> Transcript:
@@ -94,6 +107,11 @@ class SyncHarness:
         else:
             coroutine.close()
             raise UsageError("ws_sync cannot be used inside a running event loop; ask for ws and await its verbs")
+        if threading.get_ident() != self._thread:
+            coroutine.close()
+            raise UsageError(
+                "ws_sync lives in the test's own thread; ask for ws, and let clients wait in asyncio.gather"
+            )
         return self._runner.run(coroutine)
 
     def connect(self, path: str = "/", **options: Any) -> SyncClient:
@@ -112,7 +130,7 @@ class SyncHarness:
 
     def sleep(self, seconds: float) -> None:
         """Let the app run for so long."""
-        self.run(asyncio.sleep(seconds))
+        self.run(asyncio.sleep(arguments.seconds(seconds, "sleep")))
 
     def expect_all(self, clients: Iterable[SyncClient], pattern: Any = ANY, **options: Any) -> list[Any]:
         """Take the next message of each client, which must match; `where` and `within` as for `expect`."""

@@ -112,6 +112,8 @@ def _is_not_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
     from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
 
     last = excinfo.traceback[-1].frame.f_globals.get("__name__", "")
+    if excinfo.traceback[-1].frame.code.raw.co_name == "__getattr__":
+        return True  # what was asked for does not exist
     told = isinstance(excinfo.value, WSHarnessError) or getattr(excinfo.value, "broke_rule", False)
     return told or not last.startswith("wsharness.")
 
