@@ -27,6 +27,7 @@ from wsharness.runtime import Runtime
 T = TypeVar("T")
 M = TypeVar("M")
 ANY: Any = Matcher.ANY
+EXPECTED = frozenset([Message, Closed, Lost])
 
 
 _EMPTY: deque[Message | Closed | Lost] = deque()  # never filled: an empty one takes 0.6 kB, and there are many clients
@@ -240,26 +241,22 @@ class Client:
     def on_event(self, event: ClientEvent) -> None:
         """Take what the server sent; called by the connection."""
         kind = type(event)
-        if kind is Message:
+        if kind is Accepted:
+            self.accepted = event  # type: ignore[assignment]
+        elif kind is Message:
             self.received.append(event.data)  # type: ignore[union-attr]
             if self.ignore and self._is_ignored(event.data):  # type: ignore[union-attr]
                 return
-            self._keep(event)  # type: ignore[arg-type]
-        elif kind is Accepted:
-            self.accepted = event  # type: ignore[assignment]
         else:
             self.ended = event  # type: ignore[assignment]
-            if kind is not Rejected:
-                self._keep(event)  # type: ignore[arg-type]
+        if kind in EXPECTED:
+            if self._inbox is _EMPTY:
+                self._inbox = deque()
+            self._inbox.append(event)  # type: ignore[arg-type]
         self._changed.wake()
 
     def _is_ignored(self, data: str | bytes) -> bool:
         return any(match_message(pattern, data) is None for pattern in self.ignore)
-
-    def _keep(self, event: Message | Closed | Lost) -> None:
-        if self._inbox is _EMPTY:
-            self._inbox = deque()
-        self._inbox.append(event)
 
     def let_go(self) -> None:
         """Keep what it heard and said, and hold nothing of a run that is over any more."""

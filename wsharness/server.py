@@ -230,7 +230,7 @@ class SimulatedServer(Closing):
         if self.state is OPEN and self._reply_due is None and event.get("type") == "websocket.send":
             message = self._message_of(event)
             if message is not None:
-                self._emit(message)
+                (self._hold if self._quiet else self.deliver)(message)
             return
         kind = (PLAIN_KINDS if self.profile.plain_http_types else KINDS).get(event.get("type", ""), "other")
         kind = kind if "type" in event else "untyped"
