@@ -1,6 +1,8 @@
 import asyncio
 
-from wsharness import simulate
+import pytest
+
+from wsharness import Harness, simulate
 from wsharness.runtime import current_runtime
 
 
@@ -43,3 +45,23 @@ def test_in_virtual_time_a_wait_adds_no_turn():
         assert looked.count("look") == 2  # before it waits and at its limit
 
     simulate(drive, app, lifespan="off").check()
+
+
+async def test_a_handler_may_end_while_it_is_started():
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close", "code": 4000})
+
+    def at_once(loop, coroutine, **options):
+        """As Python 3.12's eager_task_factory, for handlers that end without waiting."""
+        if not options.get("name", "").startswith("app "):
+            return asyncio.Task(coroutine, loop=loop, **options)
+        with pytest.raises(StopIteration):
+            coroutine.send(None)
+        return loop.create_future()
+
+    asyncio.get_running_loop().set_task_factory(at_once)
+    async with Harness(app, lifespan="off") as ws:
+        client = await ws.connect("/")
+        assert (await client.expect_close()).code == 4000

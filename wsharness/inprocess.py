@@ -274,7 +274,9 @@ class InProcessConnection(Connection):
     def start(self, app: App, scope: Scope) -> Channel:
         """Start the app's handler; the caller may watch the returned channel, but not keep it."""
         channel = self._make_channel()
-        self.job = self._runtime.spawn(self._run(app, scope, channel), f"app {self.name}")
+        job = self._runtime.spawn(self._run(app, scope, channel), f"app {self.name}")
+        if not self.ended:  # as it has already where the loop starts tasks at once (asyncio.eager_task_factory)
+            self.job = job
         return channel
 
     def refuse(self, status: int) -> Channel:
