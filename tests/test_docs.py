@@ -120,7 +120,7 @@ def run_pytest(folder: Path) -> tuple[str, dict[str, list[str]]]:
     (folder / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", *PLUGIN, "-p", "no:cacheprovider", "--junitxml=junit.xml"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "80", "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "80", "PYTHONUTF8": "1"}
     done = subprocess.run(
         command, capture_output=True, encoding="utf-8", cwd=folder, env=environment, timeout=600, check=False
     )
