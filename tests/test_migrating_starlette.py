@@ -352,6 +352,14 @@ def test_close_1006():
 
 def test_every_row_of_the_page_is_tested():
     heads = {"Starlette", "httpx-ws", "WebsocketCommunicator", "suite", "---"}
-    suites = ("FastAPI 0.", "Starlette 1.", "Strawberry", "Ariadne")  # measured, not tested
+    suites = (
+        "FastAPI 0.",
+        "Starlette 1.",
+        "Strawberry",
+        "Ariadne",
+        "wireup",
+        "dishka",
+        "marimo",
+    )  # measured, not tested
     rows = [one for one in ROWS if one not in heads and not one.startswith(suites)]
     assert [one for one in rows if not any(one.startswith(begins) for begins in TESTED)] == []

@@ -57,6 +57,7 @@ def test_rejections_are_told_as_starlette_tells_them():
     with pytest.raises(WebSocketDisconnect) as closed, TestClient(serve(close)).websocket_connect("/"):
         pass
     assert (closed.value.code, closed.value.reason) == (4001, "no")
+    assert closed.value.__notes__[0].startswith("the app closed with 4001 'no'\n  0.00")
     with pytest.raises(WebSocketDenialResponse) as denied, TestClient(serve(deny)).websocket_connect("/"):
         pass
     assert (denied.value.status_code, denied.value.content) == (401, b"go away")
@@ -75,6 +76,25 @@ def test_a_silent_app_is_a_failure_with_its_transcript(backend):
             ExpectationError, match=r"(?s)got nothing: none within 0\.05 s.*anyone\?.*in .*silent, awaiting"
         ):
             ws.receive_text()
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("verb", ["send_text", "receive_text"])
+def test_a_session_is_used_inside_its_block(verb, strict):
+    session = TestClient(serve(echo), strict=strict).websocket_connect("/")
+    arguments = ["hi"] if verb == "send_text" else []
+    with pytest.raises(UsageError, match=r"not open; write `with client.websocket_connect\(...\) as ws:`"):
+        getattr(session, verb)(*arguments)
+    with session:
+        pass
+    with pytest.raises(UsageError, match="the event loop of this session has ended; use it inside its `with`"):
+        getattr(session, verb)(*arguments)
+
+
+@pytest.mark.parametrize(("app", "timeout"), [(echo, -1), (echo, "1s"), (None, 5)])
+def test_what_no_client_can_be_made_of_is_refused(app, timeout):
+    with pytest.raises(UsageError, match="expected (timeout in seconds|an ASGI app, a callable)"):
+        TestClient(app, timeout=timeout)
 
 
 def test_a_handler_that_returned_is_no_endless_wait():

@@ -15,12 +15,16 @@ import anyio
 import anyio.from_thread
 
 from wsharness import probes
-from wsharness.errors import LoopBlocked
+from wsharness.errors import LoopBlocked, UsageError
 from wsharness.runtime import Job, current_runtime
 from wsharness.watchdog import BLOCKED, IDLE, cpu_clock, interruption, is_debugged, raise_in
 
 GLANCE = 1.0  # seconds in which a loop that is not blocked makes a turn, however busy the machine is
 ATTEMPTS = 3  # to get out of a step, which may catch what is raised in it
+
+
+class LoopEnded(UsageError, RuntimeError):
+    """A call to a loop that is no more: a RuntimeError, as anyio's portals raise."""
 
 
 class Portal:
@@ -57,7 +61,10 @@ class Portal:
         """Call it on the loop, and wait for nothing; to cancel the future cancels the call."""
         del name
         future: Future[Any] = Future()
-        self._post(partial(copy_context().run, self._begin, function, args, future))
+        try:
+            self._post(partial(copy_context().run, self._begin, function, args, future))
+        except RuntimeError:
+            raise LoopEnded("the event loop of this session has ended; use it inside its `with`") from None
         return future
 
     def start_soon(self, coroutine: Coroutine[Any, Any, None]) -> Job:

@@ -281,11 +281,20 @@ def lost_locks(tasks: "Iterable[asyncio.Task[Any]]") -> "Iterator[tuple[asyncio.
         yield task, Fact("handler stuck", message, without_own(stack), {"deadlock": True})
 
 
+_SERVERS = {
+    "Channel.receive": "receive",
+    "Channel.send": "send",
+    "Session._app_receives": "receive",
+    "Session._app_sends": "send",
+}
+"""What an app is given to call, by our own names."""
+
+
 def _waits_for(every: list[Frame]) -> str:
     """The innermost call that is awaited: of the harness's own only the app's receive and send."""
     for frame in every:
-        if frame.function in ("Channel.receive", "Channel.send"):
-            return frame.function.removeprefix("Channel.")
+        if frame.function in _SERVERS:
+            return _SERVERS[frame.function]
     stack = without_own(every)
     return stack[-1].function if stack else "its first step"
 

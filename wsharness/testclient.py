@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +14,9 @@ import anyio.from_thread
 from anyio.streams.stapled import StapledObjectStream
 
 from wsharness import probes
+from wsharness.arguments import seconds
 from wsharness.asgi import ASGIEvent
-from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlocked, UsageError
+from wsharness.errors import BusyLoop, ExpectationError, HandlerStuck, LoopBlocked, UsageError, describe_code
 from wsharness.events import Accepted, ClientEvent, Closed, Message
 from wsharness.narration import render_transcript
 from wsharness.portals import Portal, open_portal
@@ -33,8 +34,9 @@ try:
     from starlette.testclient import (
         TestClient as _TestClient,
     )
+    from starlette.websockets import WebSocketDisconnect
 
-    from wsharness.testsession import OpenPortal, SharedPortal, StrictSession
+    from wsharness.testsession import NOT_OPEN, OpenPortal, SharedPortal, StrictSession
 except RuntimeError:
     raise UsageError("TestClient needs httpx2 or httpx, and neither is installed; pip install httpx2") from None
 
@@ -57,6 +59,7 @@ class Session(WebSocketTestSession):
         self.timeout = timeout
         self.transcript: Transcript = Transcript()
         self._open_portal = open_portal
+        self._portal: Portal | None = None
         self._error: BaseException | None = None
         self._raised = False
         self._is_open = False
@@ -101,7 +104,7 @@ class Session(WebSocketTestSession):
         if leaves:
             self._note(Direction.CLIENT, Leave(1000))
         try:
-            self._portal.call_within(self.timeout + GRACE, self._end, leaves)
+            self._call(self._end, leaves)
         except ExpectationError as told:
             if error is None:
                 raise
@@ -115,6 +118,7 @@ class Session(WebSocketTestSession):
         self._scope = anyio.CancelScope()
         self._receive_tx, self._inbox = anyio.create_memory_object_stream[ASGIEvent](math.inf)
         self._outbox, self._send_rx = anyio.create_memory_object_stream[ASGIEvent](math.inf)
+        assert self._portal is not None
         self._job = self._portal.start_soon(self._serve())
 
     async def _serve(self) -> None:
@@ -158,12 +162,19 @@ class Session(WebSocketTestSession):
     def _note(self, direction: Direction, event: ASGIEvent | ClientAct | ClientEvent) -> None:
         self.transcript.append(Record(time.monotonic() - self._start, "client", direction, event))
 
+    def _call(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._portal is None:
+            raise UsageError(NOT_OPEN)
+        return self._portal.call_within(self.timeout + GRACE, function, *args)
+
     def _put(self, event: ASGIEvent) -> None:
         with contextlib.suppress(anyio.ClosedResourceError):  # the handler has ended: nobody reads it
-            self._portal.call_within(self.timeout + GRACE, self._receive_tx.send, event)
+            self._call(self._receive_tx.send, event)
 
     def send(self, message: Any) -> None:
         """Give the app an ASGI event."""
+        if self._portal is None:
+            raise UsageError(NOT_OPEN)
         if message["type"] == "websocket.receive":
             text = message.get("text")
             self._note(Direction.CLIENT, Sent(message.get("bytes", b"") if text is None else text))
@@ -175,7 +186,7 @@ class Session(WebSocketTestSession):
     def receive(self) -> Any:
         """Take the app's next ASGI event: ExpectationError after `timeout` seconds, or what the app raised."""
         try:
-            event: ASGIEvent | None = self._portal.call_within(self.timeout + GRACE, self._next)
+            event: ASGIEvent | None = self._call(self._next)
         except LoopBlocked as blocked:
             self._raised = True
             raise LoopBlocked(f"expected an event from the app; got nothing: {blocked}\n{self._told()}") from None
@@ -186,6 +197,16 @@ class Session(WebSocketTestSession):
             self._raised = True
             raise self._error
         raise ExpectationError(self._explain())
+
+    def _raise_on_close(self, message: Any) -> None:
+        try:
+            super()._raise_on_close(message)
+        except WebSocketDenialResponse:
+            raise
+        except WebSocketDisconnect as closed:
+            reason = f" {closed.reason!r}" if closed.reason else ""
+            closed.add_note(f"the app closed with {describe_code(closed.code)}{reason}\n{self._told()}")
+            raise
 
     def _note_seen(self, event: ASGIEvent) -> None:
         match event["type"]:
@@ -235,8 +256,10 @@ class TestClient(_TestClient):
     ) -> None:
         if profile is not None and not strict:
             raise UsageError("a profile is the server that strict=True simulates; write strict=True beside it")
+        if not callable(app):
+            raise UsageError(f"expected an ASGI app, a callable; got {app!r}")
         super().__init__(app, *args, **kwargs)
-        self.websocket_timeout = timeout
+        self.websocket_timeout = seconds(timeout, "timeout")
         self._profile = get_profile(profile or "uvicorn") if strict else None
         self._entered: Portal | None = None
         self._shared = SharedPortal(self._open_portal)

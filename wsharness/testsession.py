@@ -40,6 +40,7 @@ OWN_HEADERS = frozenset(
 )  # which every handshake has, and gets from the simulated server
 MANY_UNREAD = 10_000  # messages after which a client reads no further: as if they filled the buffers on their way
 NAME = "client"
+NOT_OPEN = "the session is not open; write `with client.websocket_connect(...) as ws:`"
 
 
 def _is_told(excinfo: Any) -> bool:
@@ -314,7 +315,7 @@ class StrictSession(WebSocketTestSession):
     def _call(self, act: Callable[[Client, *Ts], Awaitable[T]], *arguments: *Ts) -> T:
         client = self._client
         if client is None:
-            raise UsageError("the session is not open; write `with client.websocket_connect(...) as ws:`")
+            raise UsageError(NOT_OPEN)
         return self._on_loop(act, client, *arguments)
 
     def _on_loop(self, act: Callable[[*Ts], Awaitable[T]], *arguments: *Ts) -> T:

@@ -106,16 +106,14 @@ def hide_own_frames() -> None:
 
 
 def _is_not_ours(excinfo: pytest.ExceptionInfo[BaseException]) -> bool:
-    """Whether the error is a sentence of ours, or was raised elsewhere; a bug of ours shows where it is."""
+    """Whether the error was raised on purpose, or elsewhere; a bug of ours shows where it is."""
     if isinstance(excinfo.value, pytest.fail.Exception) and not excinfo.value.pytrace:
         return False  # it is shown without any frame, and of none pytest says that they are hidden
-    from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
-
-    last = excinfo.traceback[-1].frame.f_globals.get("__name__", "")
-    if excinfo.traceback[-1].frame.code.raw.co_name == "__getattr__":
+    last = excinfo.traceback[-1].frame
+    if last.code.raw.co_name == "__getattr__":
         return True  # what was asked for does not exist
-    told = isinstance(excinfo.value, WSHarnessError) or getattr(excinfo.value, "broke_rule", False)
-    return told or not last.startswith("wsharness.")
+    on_purpose = type(excinfo.value).__module__ != "builtins" or getattr(excinfo.value, "broke_rule", False)
+    return on_purpose or not last.f_globals.get("__name__", "").startswith("wsharness.")
 
 
 def leave_out_frames(report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None) -> None:
