@@ -185,6 +185,12 @@ def test_what_no_client_can_ask_for_is_a_mistake_and_no_success(cli_in, tmp_path
     assert code == 2 and sentence in err
 
 
+@pytest.mark.parametrize("command", ["check", "explore"])
+def test_a_path_that_no_client_can_ask_for_is_a_mistake(cli_in, command):
+    code, _, err = cli_in(command, "apps:app", "--path", "/\udcc3")
+    assert code == 2 and "expected text that UTF-8 can express; got '/\\udcc3'" in err
+
+
 def test_a_step_that_may_wait_no_time_is_a_mistake(cli_in, tmp_path):
     (tmp_path / "talk.ws.yaml").write_text(GREETING, encoding="utf-8")
     code, _, err = cli_in("run", "talk.ws.yaml", "--app", "apps:app", "--timeout", "0s")

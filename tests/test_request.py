@@ -66,6 +66,10 @@ WRONG = {
     "a cookie with a line end": ({"cookies": {"a": "b\nc"}}, "expected one line for the cookie 'a'"),
     "a cookie that ends": ({"cookies": {"a": "b; c=d"}}, "a ';' would begin another"),
     "a number for auth": ({"auth": 7}, "expected auth as a bearer token or (user, password); got int"),
+    "half a pair for a subprotocol": (
+        {"subprotocols": ["\udcc3"]},
+        "expected text that UTF-8 can express; got '\\udcc3'",
+    ),
     "half a pair for auth": (
         {"auth": ("user", None)},
         "expected auth as a bearer token or (user, password); got tuple",

@@ -21,6 +21,7 @@ from wsharness.entering import let_in, unreached
 from wsharness.errors import NoRouteError
 from wsharness.profiles import PROFILES, get_profile
 from wsharness.races import Races
+from wsharness.request import check_paths
 from wsharness.results import CaseResult, Failure, Report, distinct
 from wsharness.scenario.model import RunInfo, Scenario, to_yaml
 from wsharness.scheduling import make_schedule
@@ -67,6 +68,7 @@ def _divided(
 
 def routes(app: App, options: Options) -> list[Route]:
     """The routes to attack: those given, else those found; NoRouteError if there are none."""
+    check_paths(options.paths)
     found = [route for route in discover_routes(app) if not options.paths or route.path in options.paths]
     known = {route.path for route in found}
     found += [Route(path=path, name=path, params={}) for path in options.paths if path not in known]

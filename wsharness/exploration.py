@@ -19,6 +19,7 @@ from wsharness.errors import NoRouteError, ScenarioError, UsageError, WebSocketE
 from wsharness.phrases import Data, messages_of_model
 from wsharness.profiles import PROFILES, get_profile
 from wsharness.races import Races
+from wsharness.request import check_paths
 from wsharness.results import CaseResult, Failure, Report
 from wsharness.scenario.entry import Entry
 from wsharness.scenario.loading import loads
@@ -103,6 +104,7 @@ def _check(options: Options) -> None:
 
 def routes(app: App, options: Options) -> list[Route]:
     """The routes to explore; NoRouteError if there are none."""
+    check_paths(options.paths)
     try:
         return strategies.routes_of(app, options.paths)
     except UsageError:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -78,7 +78,14 @@ class Request:
         for name in offered:
             if not isinstance(name, str) or not name or _BREAKS.search(name):
                 raise UsageError(f"expected the name of a subprotocol, such as 'chat.v1'; got {name!r}")
+            name.encode()  # half a pair fails here, and handshake() says so
         return tuple(offered)
+
+
+def check_paths(paths: Iterable[str]) -> None:
+    """UsageError for a path that no client can ask for."""
+    for path in paths:
+        Request(path).handshake()
 
 
 @lru_cache(KNOWN_REQUESTS)

@@ -15,6 +15,7 @@ from wsharness.errors import UsageError
 from wsharness.link import Faults
 from wsharness.payloads import CATALOGUE, SMOKE, Payload
 from wsharness.payloads import near_misses as mutations
+from wsharness.request import check_paths
 from wsharness.scenario.entry import Entry, client_name, sending
 from wsharness.scenario.model import ANY_CHECK, ClientSpec, RunInfo, Scenario, Step, Verb
 from wsharness.schemas import allowed
@@ -214,6 +215,7 @@ def routes_of(app: App, paths: Sequence[str]) -> list[Route]:
     if isinstance(paths, str):
         raise UsageError(f"expected paths to be a list; got {paths!r}; write [{paths!r}]")
     found = {route.path: route for route in discover_routes(app)}
+    check_paths(paths)
     routes = [found.get(path) or Route(path) for path in paths] or list(found.values())
     if not routes:
         raise UsageError(f"no WebSocket route found in {app!r}; name one: paths=['/ws']")
