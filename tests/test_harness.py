@@ -10,7 +10,8 @@ import trio
 
 import wsharness
 from wsharness import Harness, probes
-from wsharness.errors import ConnectionRejected, ExpectationError, HandlerStuck, UsageError
+from wsharness.errors import CheckFailed, ConnectionRejected, ExpectationError, HandlerStuck, UsageError
+from wsharness.sync import SyncHarness
 
 
 async def echo(scope, receive, send):
@@ -406,6 +407,51 @@ def test_what_no_server_tells_an_app_is_refused(option, value, sentence):
 def test_what_is_no_app_is_refused(app, sentence):
     with pytest.raises(UsageError, match=f"expected an ASGI app, a callable, or a URL such as .*{sentence}"):
         Harness(app)
+
+
+def leaving(then):
+    async def app(scope, receive, send):
+        async def beat():
+            await asyncio.sleep(3600)
+            await send({"type": "websocket.send", "text": "beat"})
+
+        await receive()
+        await send({"type": "websocket.accept"})
+        task = asyncio.create_task(beat())
+        await receive()
+        then(task)
+
+    return app
+
+
+async def test_a_check_fails_on_a_task_that_outlives_its_connection():
+    tasks = []
+    async with Harness(leaving(tasks.append), lifespan="off") as ws:
+        client = await ws.connect("/")
+        ws.check()  # it still is connected
+        await client.close()
+        await ws.settle()
+        with pytest.raises(
+            CheckFailed, match=r"WSH104 .*beat still runs after its connection ended; it was created at"
+        ):
+            ws.check()
+        tasks[0].cancel()
+        ws.check()
+
+
+def test_a_check_without_await_sees_tasks_too():
+    with SyncHarness(Harness(leaving(id), lifespan="off")) as ws:
+        ws.connect("/").close()
+        ws.settle()
+        with pytest.raises(CheckFailed, match="WSH104"):
+            ws.check()
+
+
+async def test_a_task_that_is_about_to_end_is_no_leak():
+    async with Harness(leaving(asyncio.Task.cancel), lifespan="off") as ws:
+        await (await ws.connect("/")).close()
+        await asyncio.sleep(0)
+        ws.check()
 
 
 def test_a_harness_is_closed_on_its_own_loop():

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from wsharness.holders import leads_to
 from wsharness.inprocess import serving
-from wsharness.probes import leak_fact, make_frame, place, tasks_left
+from wsharness.probes import leak_fact, make_frame, place, tasks_left, tasks_since
 from wsharness.transcript import Fact, Frame
 
 
@@ -80,6 +80,22 @@ async def left_behind(known: "set[asyncio.Task[Any]]", patience: float, served: 
     if own and patience < MOMENT:
         await asyncio.wait(own, timeout=MOMENT)
     return [_fact(task, own=task in own) for task in tasks if not task.done()]
+
+
+def left_so_far(known: "set[asyncio.Task[Any]]", served: Mapping[str, Any]) -> list[Fact]:
+    """What is to be said of tasks of connections that have ended, where nothing says that they are about to end."""
+    born = ((task, _born.get(task)) for task in tasks_since(known))
+    outlived = [task for task, by in born if by is not None and _has_ended(served.get(by.connection))]
+    return [_fact(task, own=_is_own(task, served)) for task in outlived if _waits(task) and not task.cancelling()]
+
+
+def _has_ended(served: Any) -> bool:
+    return served is not None and served.connection.ended
+
+
+def _waits(task: "asyncio.Task[Any]") -> bool:
+    future = getattr(task, "_fut_waiter", None)
+    return future is not None and not future.done()
 
 
 def _is_own(task: "asyncio.Task[Any]", served: Mapping[str, Any]) -> bool:

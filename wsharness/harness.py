@@ -521,13 +521,21 @@ class Harness:
 
     def result(self, **about: Any) -> Result:
         """What happened so far, with all checks run over it."""
+        return self._checked(self.transcript, **about)
+
+    def _checked(self, transcript: Transcript, **about: Any) -> Result:
         profile = DEPLOYED if self.is_deployed else self.profile.name
-        failures = checks.run(self.transcript, profile=profile)
-        return Result(transcript=self.transcript, failures=failures, profile=profile, **about)
+        failures = checks.run(transcript, profile=profile)
+        return Result(transcript=transcript, failures=failures, profile=profile, **about)
 
     def check(self) -> None:
-        """Run all checks over what happened so far; raise CheckFailed if one fails."""
-        self.result().check()
+        """Run all checks over what happened so far, and tasks that outlive it; raise CheckFailed if one fails."""
+        transcript = self.transcript
+        if self.abandoned and not self.is_deployed:
+            leaks = births.left_so_far(self._known_tasks, self._served)  # at the end they are written down
+            facts = (Record(self.runtime.time(), "", Direction.FACT, fact) for fact in leaks)
+            transcript = Transcript([*transcript, *facts])
+        self._checked(transcript).check()
 
     def let_go(self) -> None:
         """Hold nothing of a run that is over but what its clients heard: what is in no cycle is freed at once."""

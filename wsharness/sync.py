@@ -143,7 +143,11 @@ class SyncHarness:
 
     def check(self) -> None:
         """Run all checks over what happened so far."""
-        self._harness.check()
+
+        async def check() -> None:
+            self._harness.check()
+
+        self.run(check())
 
     def __enter__(self) -> Self:
         return self

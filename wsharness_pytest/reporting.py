@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
 
+from wsharness_pytest import LeakedTaskWarning
 from wsharness_pytest.settings import OPTIONS, Settings
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def leave_out_frames(report: pytest.TestReport, error: pytest.ExceptionInfo[Base
     from wsharness.errors import WSHarnessError  # noqa: PLC0415 (only for a failure)
     from wsharness.probes import place  # noqa: PLC0415
 
-    if error is None or not isinstance(error.value, WSHarnessError):
+    if error is None or not isinstance(error.value, (WSHarnessError, LeakedTaskWarning)):
         return
     if not any(place(str(entry.path))[1] for entry in error.traceback if Path(entry.path).parent != _OWN):
         report.longrepr = error.getrepr(style="value")
