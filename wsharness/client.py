@@ -61,6 +61,9 @@ class Host(Protocol):
     def unanswered(self, client: "Client", limit: float) -> None:
         """The handshake got no answer in time: raise what that means, if it is not the app's fault."""
 
+    def answered_nothing(self, client: "Client") -> bool:
+        """Whether the app's handler returned, and sent nothing."""
+
     def explain(self, client: "Client") -> str:
         """The transcript's tail, where the app is suspended, what others have: for an error's message."""
 
@@ -204,7 +207,10 @@ class Client:
             return self
         self._raise_app_error()
         if isinstance(self.ended, Rejected):
-            raise ConnectionRejected(self.ended)
+            rejected = ConnectionRejected(self.ended)
+            if self._host.answered_nothing(self):
+                rejected.add_note("the app's handler returned before it sent websocket.accept or websocket.close")
+            raise rejected
         if isinstance(self.ended, (Closed, Lost)):
             raise _ended_error(self.ended)
         assert not answered

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from wsharness import births, checks, probes, stalls
 from wsharness.arguments import check_app, check_surroundings, not_called, seconds
 from wsharness.asgi import App, LifespanMode
 from wsharness.client import ANY, Client, has_ended
-from wsharness.connecting import Connecting
+from wsharness.connecting import HOW_TO_CONNECT, AsyncOnly, Connecting
 from wsharness.connection import Connection, OnEvent
 from wsharness.deployed import Target
 from wsharness.endpoint import ClientDisconnected
@@ -61,7 +61,7 @@ class _Served:
     """A weak reference to the app's end."""
 
 
-class Harness:
+class Harness(AsyncOnly):
     """An app under test: `async with Harness(app) as ws: client = await ws.connect("/ws")`.
 
     A URL (`"ws://127.0.0.1:8000"`, or a Target) instead of an app opens real connections to a deployed server.
@@ -121,6 +121,12 @@ class Harness:
         self._ended_signal: Any = None
         self._http: httpx.AsyncClient | None = None
         self.set_faults({})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            where = f"; that is a client's: {HOW_TO_CONNECT}" if hasattr(Client, name) else ""
+            raise AttributeError(f"the harness has no {name!r}{where}")
 
     # Life
 
@@ -386,6 +392,14 @@ class Harness:
         error = self._served[client.connection.name].connection.silence(limit)
         if error is not None:
             raise error
+
+    def answered_nothing(self, client: Client) -> bool:
+        """Whether the app's handler returned, and sent nothing."""
+        name = client.connection.name
+        if self.is_deployed or name in self.crashes or not self._served[name].connection.ended:
+            return False
+        seen = [record.direction for record in self.transcript.of(name)]
+        return Direction.RECEIVE in seen and Direction.SEND not in seen
 
     def app_error(self, client: Client) -> BaseException | None:
         """The app's exception on the client's connection, once."""
