@@ -3,6 +3,7 @@ import msgpack
 from wsharness.conversations import (
     ABRUPT,
     COMINGS,
+    FLOOD,
     TALKING,
     Options,
     conversations,
@@ -64,9 +65,33 @@ def test_others_come_and_leave_while_one_is_waited_for_who_does_not_read():
     options = Options(target="x:app", runs=0, opening=("SUB alice",), deep=("PUB alice",))
     last = [case for case in conversations(Route("/ws", "", {}), options) if case.kind == "held up"][-1]
     does = [(step.client, step.verb, step.value) for step in last.scenario.steps if step.client]
-    meanwhile = does[does.index(("carol", Verb.STALL, {"full": True})) : does.index(("carol", Verb.DROP, None))]
+    meanwhile = does[does.index(("carol", Verb.STALL, {"full": True})) : does.index(("carol", Verb.RESUME, None))]
     assert meanwhile[1:3] == [("alice", Verb.SEND, "PUB alice")] * 2
     assert ("dave", Verb.SEND, "SUB alice4") in meanwhile and ("bob", Verb.CLOSE, None) in meanwhile
+
+
+def test_others_come_back_with_what_the_first_client_was_given():
+    options = Options(target="x:app", runs=0, asked=(("query", "resume", ()), ("params", "room", ())), given=("t1",))
+    back = [case for case in conversations(Route("/ws", "", {}), options) if case.kind == "coming back"]
+    assert len(back) == 3
+    for case in back:
+        queries = {name: spec.query for name, spec in case.scenario.clients.items()}
+        assert queries.pop("alice") == {} and list(queries.values()) == [{"resume": "t1"}] * len(queries)
+
+
+def test_a_client_says_much_at_once_and_leaves_and_later_raises_its_numbers():
+    options = Options(target="x:app", runs=0, messages=('{"bid": 1, "of": "vase"}',))
+    cases = list(conversations(Route("/ws", "", {}), options))
+    many = [case for case in cases if [step.verb for step in case.scenario.steps].count(Verb.SEND) == FLOOD]
+    assert {case.kind for case in many} == {"close", "close 1001", "close 4001", "drop"}
+    said = [step.value for case in cases if case.kind == "idle" for step in case.scenario.steps]
+    assert '{"bid": 2, "of": "vase"}' in said
+
+
+def test_after_a_crowd_has_left_one_comes_back():
+    crowd = next(case for case in conversations(Route("/ws", "", {}), Options(target="x:app")) if case.kind == "crowd")
+    last = [step for step in crowd.scenario.steps if step.verb in (Verb.CONNECT, Verb.CLOSE)][-1]
+    assert (last.client, last.verb) == ("alice", Verb.CONNECT)
 
 
 def test_visits_that_are_cut_short_begin_and_end_with_whole_ones():

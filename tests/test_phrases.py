@@ -103,3 +103,9 @@ def test_a_pydantic_model_makes_a_message_and_a_union_one_for_each_member():
 
 def test_what_json_cannot_express_is_written_as_text():
     assert objects(Words(models=[{"a": b"x"}])) == [{"a": "b'x'"}]
+
+
+def test_commands_are_the_first_of_an_array_where_that_is_looked_at():
+    said = messages_of(Words(texts=["undo", b"raw"], numbers=[4, 0.5, 900], arrays=True))
+    assert {'["undo"]', '["undo", 1, 1, 1, 1]', '["undo", "alice"]', '["undo", {}]'} <= set(said)
+    assert not [one for one in messages_of(Words(texts=["undo"])) if "[" in str(one)]

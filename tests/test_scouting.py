@@ -8,7 +8,7 @@ from starlette.routing import WebSocketRoute
 from tests.bugs import load
 from wsharness.conversations import Options
 from wsharness.scouting import as_text, scout, sight, talking, with_messages
-from wsharness.targets import Param, Route
+from wsharness.targets import Param, Route, discover_routes
 
 ROUTE = Route("/ws", "", {})
 OPTIONS = Options(target="x:app", parallel=2)
@@ -42,6 +42,13 @@ def test_a_sighting_says_where_a_message_led_and_who_heard_of_it():
     assert seen.heard > 0 and not seen.busy and any("hi" in text for text in seen.said)
     assert {file.rpartition("/")[2] for file, _ in seen.functions} >= {"dead_connection.py", "messages.py"}
     assert len(seen.lines) > len(seen.functions)
+
+
+def test_what_the_app_gives_its_first_client_is_known():
+    app = load("session_resumed_twice").broken()
+    found = with_messages(app, *discover_routes(app), OPTIONS)
+    assert found.asked == (("query", "resume", ()),) and len(found.given) == 2
+    assert not {"welcome", "counted"} & set(found.given)
 
 
 async def needs_keys(scope, receive, send):

@@ -372,3 +372,25 @@ def test_models_make_messages():
 def test_a_file_that_cannot_be_read_is_passed_over():
     assert words_of([("x.py", 1)], lambda _: "def (").keys == {}
     assert words_of([], lambda _: "").keys == {}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "parse_qs(scope['query_string'].decode())",
+        "dict(urllib.parse.parse_qsl(text))",
+        "websocket.query_params",
+    ],
+)
+def test_what_is_looked_for_in_a_query_is_found_under_any_name(query):
+    assert words(f"def handler():\n    found = {query}\n    found.get('user')").asked["query"] == {"user": None}
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["verb, *rest = json.loads(text)", "said = await websocket.receive_json(); verb = said[0]"],
+)
+def test_the_first_of_a_json_array_says_what_it_is(first):
+    found = words(f"async def handler():\n    {first}\n    verb == 'undo'")
+    assert found.arrays and found.texts == ["undo"]
+    assert not words("def handler():\n    verb, *rest = text.split()\n    verb == 'undo'").arrays

@@ -21,6 +21,7 @@ CROWD = tuple(client_name(number) for number in range(1, 13))
 SMALL_TALK = ("hello", '{"type": "message", "action": "ping", "text": "hi"}')
 SEVERAL = 6  # of which any two are said at the same time
 MOST_MISSES = 60  # of a message, where many messages are known
+FLOOD = 24  # messages that arrive at once: more than a small buffer takes
 FEW = 3  # messages of those that are known, for what is tried with each
 STALL = 61.803  # virtual seconds without reading; no whole number, so that nothing else happens at its end
 IDLE = (STALL, 1000.618)  # virtual seconds without a message: beyond what is usual before an idle client is sent away
@@ -65,6 +66,8 @@ class Options:
     deep: tuple[Data, ...] = ()
     asked: tuple[tuple[str, str, tuple[str, ...]], ...] = ()
     """What the app looks for in a handshake: query, headers or cookies; the name; values it may know."""
+    given: tuple[str, ...] = ()
+    """What the app gave who came first, and may know again in a handshake."""
     subprotocols_known: tuple[str, ...] = ()
     """What the app may choose from what a client offers."""
     parallel: int = 1
@@ -116,6 +119,7 @@ def conversations(route: Route, options: Options) -> Iterator[Case]:
     yield from make.leaving()
     yield from make.idling()
     yield from make.strangers()
+    yield from make.returning()
     yield from make.payloads(CATALOGUE)
     yield from make.together(make.meetings)
     yield from make.together(make.crowds)
@@ -241,6 +245,7 @@ class _Conversations:
                 yield self.case(how, [*enter, said, end])
                 yield self.case(how, [*enter, said, _pause(), end])
                 yield self.case(how, [*enter, said, said, said, _pause(), end])
+                yield self.case(how, [*enter, *[said] * FLOOD, end])
         again = [*self.enter("alice"), Step(client="alice", verb=Verb.DROP), _pause()]
         yield self.case("drop", again * 3)
 
@@ -254,6 +259,8 @@ class _Conversations:
                 said = [sending("alice", talk), _pause()]
                 yield self.case("idle", [*enter, *said, wait, *said, Step(client="alice", verb=Verb.CLOSE)])
                 yield self.case("idle", [*enter, *said, Step(client="alice", verb=Verb.DROP), wait])
+                if (more := _advanced(talk)) is not None:
+                    yield self.case("idle", [*enter, *said, wait, sending("alice", more), _pause(), wait])
 
     def openings(self) -> Iterator[Case]:
         """What has to be said first, in another order or nearly right, and what is understood after it."""
@@ -314,11 +321,12 @@ class _Conversations:
             yield self.case("all at once", [*self.enter(*NAMES), sending("alice", self._talk_of[0]), *ends])
 
     def crowds(self) -> Iterator[Case]:
-        """Many clients come, say something one after another, and leave."""
+        """Many clients come, say something one after another, and leave; hours later one comes back."""
         leave = [step for name in CROWD for step in (Step(client=name, verb=Verb.CLOSE), _pause())]
-        for talk in self._talk_of:
+        later = [Step(client=None, verb=Verb.PAUSE, value=HOURS), *self.enter("alice")]
+        for number, talk in enumerate(self._talk_of):
             said = [step for name in CROWD for step in (sending(name, talk), _pause())]
-            yield self.case("crowd", [*self.enter(*CROWD), *said, *leave])
+            yield self.case("crowd", [*self.enter(*CROWD), *said, *leave, *(later if number == 0 else ())])
 
     def stalls(self) -> Iterator[Case]:
         """One client does not read while another speaks and a third listens."""
@@ -340,9 +348,10 @@ class _Conversations:
         for talk in self._talk_of:
             said = [step for name in NAMES for step in (_saying(name, talk), _pause())]
             speak = [sending("alice", talk), _pause()] * 2  # the first may still find room in a buffer
-            meanwhile = [stall, *speak, *come, leave, _pause()]
-            for verb in (Verb.RESUME, Verb.DROP):
+            for verb, seconds in ((Verb.RESUME, SOON), (Verb.DROP, STALL), (Verb.RESUME, IDLE[1])):
+                wait = Step(client=None, verb=Verb.PAUSE, value=seconds)  # what the app sends by itself is held up too
                 end = [Step(client="carol", verb=verb), _pause(), sending("alice", talk), _pause()]
+                meanwhile = [stall, *speak, wait, *come, leave, _pause()]
                 yield self.case("held up", [*self.enter(*NAMES), *said, *meanwhile, *end])
 
     def _coming(self, name: str, message: Data) -> list[Step]:
@@ -432,6 +441,25 @@ class _Conversations:
         for other in others:
             yield Case("stranger", replace(knows, clients={"alice": other}, steps=(*knows.steps, *said)))
 
+    def returning(self) -> Iterator[Case]:
+        """Others come with what the app gave the first client: beside it, after it, and two of them at once."""
+        alice, bob, carol = NAMES
+        talk = [sending(name, self._talk_of[0]) for name in NAMES]
+        leave = [Step(client=name, verb=verb) for name, verb in zip(NAMES, _LEAVES, strict=True)]
+        come, both = self.enter(bob), [*self.enter(bob)[:-1], *self.enter(carol)]
+        meetings = (
+            [*come, *talk[:2], leave[0], _pause(), talk[1], _pause(), leave[1]],
+            [leave[0], _pause(), *come, talk[1], _pause(), leave[1], _pause(), *self.enter(carol), talk[2], _pause()],
+            [leave[0], *both, *talk[1:], *leave[1:]],
+        )
+        for place, name, _ in self.options.asked:
+            for value in self.options.given if place != "params" else ():
+                for steps in meetings:
+                    case = self.case("coming back", [*self.enter(alice), *steps])
+                    clients = dict(case.scenario.clients)
+                    clients |= {one: self._with(clients[one], place, name, value) for one in clients if one != alice}
+                    yield replace(case, scenario=replace(case.scenario, clients=clients))
+
     def _with(self, spec: ClientSpec, place: str, name: str, value: str) -> ClientSpec:
         """A client with another value of what is looked for in its handshake."""
         if place != "params":
@@ -457,6 +485,14 @@ def _exchanged(message: Data) -> list[Data]:
     return [one for one in packed if one is not None]
 
 
+def _advanced(message: Data) -> str | None:
+    """The message with each of its numbers one higher, as of a later bid, turn or version; None if it has none."""
+    value = _decoded(message) if isinstance(message, str) else None
+    if not isinstance(value, dict) or not any(type(one) is int for one in value.values()):
+        return None
+    return json.dumps({key: one + 1 if type(one) is int else one for key, one in value.items()})
+
+
 def _decoded(message: str) -> Any:
     try:
         return json.loads(message)
@@ -466,6 +502,7 @@ def _decoded(message: str) -> Any:
 
 _ODD = ("x", "", "-1", "0", "1", "1000000", "9" * 400, "null", "\u00e9")
 """Values of what the app looks for in a handshake, of which it may expect anything."""
+_LEAVES = (Verb.CLOSE, Verb.CLOSE, Verb.DROP)
 _GIVEN = ("query", "headers", "cookies")
 _STRANGE: tuple[tuple[str, ...], ...] = ((), ("no-such-protocol",))
 

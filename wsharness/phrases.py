@@ -17,6 +17,7 @@ MOST = 48  # objects
 FEW = 24  # frames
 MANY = 48  # lines
 LINES = 5  # forms of a line
+LONGEST = 8  # arguments
 NAMES = ("alice", "bob", "carol", "dave")
 
 
@@ -27,6 +28,7 @@ def messages_of(words: Words) -> list[Data]:
     found: list[Data] = [one for one in packed if one is not None]
     found += [json.dumps(one, default=str) for one in objects]
     lines = list(islice(_lines(words), MANY))
+    found += islice(_arrays(words), MANY if words.arrays else 0)
     found += [line.encode() if isinstance(line, str) else line for line in lines if words.binary]
     return list(dict.fromkeys([*found, *lines, *islice(_frames(words), FEW)]))
 
@@ -82,6 +84,14 @@ def _lines(words: Words) -> Iterator[Data]:
     """Commands, alone, then with an argument, then with others."""
     for number in range(LINES):
         yield from (_line(text, number) for text in words.texts)
+
+
+def _arrays(words: Words) -> Iterator[str]:
+    """Commands as the first of a JSON array, alone, then with arguments."""
+    counts = [one for one in words.numbers if isinstance(one, int) and 1 < one <= LONGEST]
+    tails: list[list[Any]] = [[], *([1] * count for count in counts), [NAMES[0]], [1], [NAMES[0], NAMES[1]], [{}]]
+    for tail in tails:
+        yield from (json.dumps([text, *tail]) for text in words.texts if isinstance(text, str))
 
 
 def _line(text: Data, number: int) -> Data:

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import re
 import sys
 import threading
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,7 +19,7 @@ from wsharness.attempts import BATCH, STEP_LIMIT
 from wsharness.conversations import SMALL_TALK, Case, Options, opened, talking
 from wsharness.events import Message
 from wsharness.outcomes import ever_accepted
-from wsharness.phrases import Data, messages_of, own
+from wsharness.phrases import NAMES, Data, messages_of, own
 from wsharness.simulation import seconds_lost, simulate
 from wsharness.targets import Route
 from wsharness.transcript import Direction, Fact
@@ -92,11 +94,7 @@ class _Scout:
 
     def _take(self, answer: str) -> None:
         """An id that the app gave is what it looks for later."""
-        try:
-            said = json.loads(answer)
-        except (ValueError, RecursionError):
-            return
-        for key, value in said.items() if isinstance(said, dict) else ():
+        for key, value in _decoded(answer).items():
             known = self.words.values.get(key, [])
             if key in self.words.keys and len(known) < FEW_VALUES and type(value) in (str, int):
                 self.words.add_value(key, value)
@@ -124,6 +122,14 @@ class _Scout:
             for place in GIVEN
             for name in self.words.asked.get(place, ())
         )
+
+    def given(self) -> tuple[str, ...]:
+        """Texts in the app's answers that its source has not: tokens, of which the first client's is in most runs."""
+        places = set[Place]().union(*(one.functions for one in self.seen))
+        known = "".join(_source(file) for file in sorted({file for file, _ in places}))
+        known += " ".join((*GENERIC, *NAMES))
+        counts = Counter(text for one in self.seen for text in dict.fromkeys(_texts(one.said)) if text not in known)
+        return tuple(text for text, _ in counts.most_common(FEW_VALUES))
 
     def entries(self) -> Iterator[Options]:
         """The options with what may let clients in: a subprotocol, all that is looked for in a handshake."""
@@ -161,6 +167,7 @@ class _Scout:
             deep=deep,
             own=each and bool(opening),
             asked=self.asked(),
+            given=self.given(),
             subprotocols_known=tuple(self.words.subprotocols),
         )
 
@@ -201,6 +208,29 @@ def scout(app: App, route: Route, options: Options) -> tuple[Data, ...]:
     found = _Scout(app, route, options)
     found.look()
     return found.furthest()
+
+
+def _decoded(answer: str) -> dict[str, Any]:
+    """The object that an answer is; an empty one for anything else."""
+    try:
+        said = json.loads(answer)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _texts(answers: Iterable[str]) -> Iterator[str]:
+    """The texts in answers, however deep, that could stand in a handshake."""
+    inside: deque[Any] = deque(map(_decoded, answers))
+    while inside:
+        one = inside.popleft()
+        if isinstance(one, (dict, list)):
+            inside += list(one.values()) if isinstance(one, dict) else one
+        elif isinstance(one, str) and _TOKEN.fullmatch(one):
+            yield one
+
+
+_TOKEN = re.compile(r"[\w.~=-]+", re.ASCII)
 
 
 def _merged(old: Words, new: Words) -> Words:

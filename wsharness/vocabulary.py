@@ -55,6 +55,8 @@ PLACES = {
     "scope": "scope",
 }
 """Attributes that are no message, and what of a handshake they hold."""
+QUERIES = ("parse_qs", "parse_qsl")
+DECODES = ("loads", "receive_json", "iter_json")
 RECEIVES = ("receive_text", "iter_text")
 SPLITS = ("split", "rsplit", "partition", "rpartition", "splitlines")
 OF_TEXT = ("strip", "removeprefix", "removesuffix", "replace")
@@ -137,6 +139,10 @@ class _Reader(ast.NodeVisitor):
         self._held: dict[str, str] = {}
         self._events: set[str] = set()
         """Variables that hold ASGI events: their keys are the server's."""
+        self._handshake: dict[str, str] = {}
+        """Variables that hold what of a handshake."""
+        self._decoded: set[str] = set()
+        """Variables that hold a message as JSON has it."""
 
     def _named(self, name: str | None) -> Iterator[ast.AST]:
         return (node for source in self._sources for node in source.named.get(name or "", ()))
@@ -214,9 +220,14 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _hold(self, target: ast.AST, value: ast.AST) -> None:
-        key = self._key(value)
-        if isinstance(target, SEVERAL) and key == WHOLE and target.elts:
-            target = target.elts[0]  # of what a text is split into
+        key, decoded = self._key(value), _is_decoded(value)
+        if isinstance(target, SEVERAL) and (key == WHOLE or decoded) and target.elts:
+            target, key = target.elts[0], WHOLE  # of what a text is split into
+            self._words.arrays |= decoded
+        elif isinstance(target, ast.Name):
+            self._decoded |= {target.id} if decoded else set()
+            place = self._place_of(value)
+            self._handshake |= {target.id: place} if place is not None else {}
         if isinstance(target, ast.Name) and key is not None:
             self._held[target.id] = key
         call = value.value if isinstance(value, ast.Await) else None
@@ -482,10 +493,17 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node, ast.Name):
             return self._held.get(node.id, node.id if node.id in self._flow.keys else None)
         if isinstance(node, ast.Subscript):
-            first = getattr(node.slice, "value", None) == 0 and self._key(node.value) == WHOLE
-            within = first or isinstance(node.slice, ast.Slice)
-            return self._key_in(node.value, text_in(node.slice), within=within)
+            return self._key_of_item(node)
         return self._key_of_call(node) if isinstance(node, ast.Call) else None
+
+    def _key_of_item(self, node: ast.Subscript) -> str | None:
+        """`message["key"]`; the first word of a line, or the first item of an array, says what it is."""
+        is_first = getattr(node.slice, "value", None) == 0
+        if is_first and getattr(node.value, "id", None) in self._decoded:
+            self._words.arrays = True
+            return WHOLE
+        within = (is_first and self._key(node.value) == WHOLE) or isinstance(node.slice, ast.Slice)
+        return self._key_in(node.value, text_in(node.slice), within=within)
 
     def _key_in(self, message: ast.AST, key: str | None, *, within: bool = False) -> str | None:
         """A key that is looked for in a message, or in the value of another key."""
@@ -495,8 +513,8 @@ class _Reader(ast.NodeVisitor):
             self._words.binary = True
         if isinstance(message, ast.Name) and message.id in self._events:
             return None
-        place = PLACES.get(last_name(message) or "")
-        if place is not None and getattr(message, "id", "") != "args":  # the request's are an attribute
+        place = self._place_of(message)
+        if place is not None:
             self._words.asked.setdefault(place, {})[key] = None
             return key
         self._words.add_key(key)
@@ -504,6 +522,17 @@ class _Reader(ast.NodeVisitor):
         if outer and outer != key:
             self._words.inside.setdefault(outer, set()).add(key)
         return key
+
+    def _place_of(self, holder: ast.AST) -> str | None:
+        """What of a handshake an expression is."""
+        if isinstance(holder, ast.Call):
+            name = last_name(holder.func)
+            inner = holder.args[0] if name == "dict" and holder.args else None
+            return self._place_of(inner) if inner is not None else "query" if name in QUERIES else None
+        name = getattr(holder, "id", None)
+        if name == "args":  # the request's are an attribute
+            return None
+        return self._handshake.get(name or "") or PLACES.get(last_name(holder) or "")
 
     def _key_of_call(self, node: ast.Call) -> str | None:
         """`message.get("key")` and helpers such as `text_of(message, "key")`; `value.lower()` is still the value."""
@@ -527,6 +556,12 @@ class _Reader(ast.NodeVisitor):
         if method.attr.startswith("get_param") and node.args:
             return self._key_in(ast.Name("query_params"), text_in(node.args[0]))
         return None if node.args and method.attr not in OF_TEXT else self._key(method.value)
+
+
+def _is_decoded(node: ast.AST) -> bool:
+    """Whether an expression is a message as JSON has it."""
+    call = node.value if isinstance(node, ast.Await) else node
+    return isinstance(call, ast.Call) and last_name(call.func) in DECODES
 
 
 def _table(node: ast.AST) -> ast.AST | None:

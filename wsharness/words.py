@@ -35,6 +35,8 @@ class Words:
     """The binary forms of JSON that are spoken, by module."""
     binary: bool = False
     """Bytes are read."""
+    arrays: bool = False
+    """The first item of a JSON array is looked at."""
     asked: dict[str, dict[str, None]] = field(default_factory=dict)
     """What is looked for in a handshake: query, headers or cookies → names."""
     subprotocols: list[str] = field(default_factory=list)
