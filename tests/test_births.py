@@ -3,9 +3,11 @@ import functools
 import gc
 import warnings
 
+import anyio
 import pytest
 
 from wsharness import Harness, births, simulate
+from wsharness.probes import leak_fact
 
 
 async def forever():
@@ -51,8 +53,14 @@ async def test_the_loop_is_as_before_when_the_last_harness_ended():
     assert "create_task" not in vars(loop)
 
 
+class Bare:
+    """Without a __dict__."""
+
+    __slots__ = ("__weakref__",)
+
+
 def test_a_loop_whose_methods_cannot_be_replaced_is_left_alone():
-    loop = object()  # without a __dict__
+    loop = Bare()
     births.watch(loop)()
     assert not hasattr(loop, "create_task")
 
@@ -169,3 +177,16 @@ async def test_a_task_that_is_about_to_end_gets_a_moment():
     async with Harness(app, lifespan="off") as ws:
         await ws.connect("/")
     assert list(ws.transcript.facts("task leaked")) == []
+
+
+async def test_a_task_groups_task_is_called_by_what_it_runs():
+    async def pump():
+        await asyncio.sleep(3600)
+
+    before = asyncio.all_tasks()
+    async with anyio.create_task_group() as group:
+        group.start_soon(pump)
+        await asyncio.sleep(0)
+        (task,) = asyncio.all_tasks() - before
+        assert leak_fact(task).data["coroutine"].endswith(".pump")
+        group.cancel_scope.cancel()

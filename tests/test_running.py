@@ -176,6 +176,22 @@ def test_a_harness_of_ones_own_shows_no_frames_of_ours_either(body, run):
     assert "1 failed" in out and "/wsharness/" not in out and "wsharness_pytest" not in out, out
 
 
+def test_the_tasks_of_another_harness_are_no_leaks(run):
+    test = (
+        "async def test_x(ws, ws_factory):\n"
+        "    other = ws_factory()\n    await other.connect('/')\n    await ws.connect_many(3, '/')\n"
+    )
+    assert "1 passed" in run(test, "-W", "error")
+
+
+def test_a_leak_that_is_an_error_lets_the_others_end(run):
+    conftest = CONFTEST.replace("while (event", "__import__('asyncio').ensure_future(beat(send))\n    while (event")
+    conftest += "async def beat(send):\n    await __import__('asyncio').sleep(100)\n"
+    test = "async def test_x(ws, ws_factory):\n    await ws.connect('/')\n    await ws_factory().connect('/')\n"
+    out = run(test, "-W", "error", conftest=conftest)
+    assert "1 failed" in out and "LeakedTaskWarning" in out and "before the harness" not in out, out
+
+
 def test_a_handler_that_looks_up_every_minute_ends_in_virtual_time(run):
     conftest = CONFTEST.replace("while (event", "await __import__('asyncio').sleep(50)\n    while (event")
     test = (

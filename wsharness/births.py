@@ -25,7 +25,8 @@ class Birth(NamedTuple):
 MOMENT = 0.2  # seconds, in which a connection's own task ends that was about to
 _DEPTH = 60  # frames to look at for one of the user's own
 _born: "weakref.WeakKeyDictionary[asyncio.Task[Any], Birth]" = weakref.WeakKeyDictionary()
-_COUNT = "_wsharness_births"  # an attribute of a loop: how many watch it
+_watched: "weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, int]" = weakref.WeakKeyDictionary()
+"""How many harnesses run on a loop."""
 
 
 def watch(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
@@ -33,21 +34,27 @@ def watch(loop: asyncio.AbstractEventLoop) -> Callable[[], None]:
 
     A loop whose methods cannot be replaced is left as it is: its tasks have no birthplace.
     """
+    count = _watched[loop] = _watched.get(loop, 0) + 1
     attributes = getattr(loop, "__dict__", None)
-    if attributes is None:
-        return lambda: None
-    count = attributes[_COUNT] = attributes.get(_COUNT, 0) + 1
-    if count == 1:
+    if count == 1 and attributes is not None:
         make = loop.create_task
         attributes["create_task"] = lambda coro, **options: _note(make(coro, **options))
-    return lambda: _stop(attributes)
+    return lambda: _stop(loop)
 
 
-def _stop(attributes: dict[str, Any]) -> None:
-    attributes[_COUNT] -= 1
-    if attributes[_COUNT] == 0:
-        del attributes[_COUNT]
-        attributes.pop("create_task", None)
+def _stop(loop: asyncio.AbstractEventLoop) -> None:
+    _watched[loop] -= 1
+    if _watched[loop] == 0:
+        del _watched[loop]
+        getattr(loop, "__dict__", {}).pop("create_task", None)
+
+
+def _is_alone() -> bool:
+    """Whether one harness at most runs on this loop: of several, none knows the others' tasks."""
+    try:
+        return _watched.get(asyncio.get_running_loop(), 0) <= 1
+    except RuntimeError:  # trio, whose nurseries leave no task behind
+        return True
 
 
 def _note(task: "asyncio.Task[Any]") -> "asyncio.Task[Any]":
@@ -73,13 +80,15 @@ async def left_behind(known: "set[asyncio.Task[Any]]", patience: float, served: 
     """What is to be said of tasks that did not run when `known` was taken and do not end in so many seconds.
 
     `served` has the connections by name. A task is a connection's own where what it was given to run leads to the
-    app's end of that connection; such a task may be about to end, and gets a moment for it.
+    app's end of that connection; such a task may be about to end, and gets a moment for it. Beside other harnesses
+    only such tasks are known to be this one's.
     """
-    tasks = await tasks_left(known, patience)
+    alone = _is_alone()
+    tasks = await tasks_left(known, patience if alone else 0)
     own = {task for task in tasks if _is_own(task, served)}
     if own and patience < MOMENT:
         await asyncio.wait(own, timeout=MOMENT)
-    return [_fact(task, own=task in own) for task in tasks if not task.done()]
+    return [_fact(task, own=task in own) for task in (tasks if alone else own) if not task.done()]
 
 
 def left_so_far(known: "set[asyncio.Task[Any]]", served: Mapping[str, Any]) -> list[Fact]:

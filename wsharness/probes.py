@@ -248,12 +248,15 @@ async def tasks_left(known: "set[asyncio.Task[Any]]", seconds: float) -> "list[a
 def leak_fact(task: "asyncio.Task[Any]", created: Frame | None = None) -> Fact:
     """A task that outlived everything, and where it was created."""
     coroutine = task.get_coro()
+    stack = stack_of(coroutine)
     name = getattr(coroutine, "__qualname__", "a task").replace(".<locals>", "")
+    if len(stack) > 1 and stack[0].file.startswith("anyio/"):
+        name = stack[1].function  # what a task group runs
     data = {"coroutine": name}
     if created is not None:
         data["created"] = f"{created.file}:{created.line} in {created.function}"
     by = f", created at {data['created']}," if created is not None else ""
-    return Fact("task leaked", f"the task {name}{by} still runs", stack_of(coroutine), data)
+    return Fact("task leaked", f"the task {name}{by} still runs", stack, data)
 
 
 _WAITS = ("asyncio/locks.py", "asyncio/queues.py", "anyio/_core/_synchronization.py", "anyio/_backends/_asyncio.py")
@@ -295,7 +298,7 @@ def _waits_for(every: list[Frame]) -> str:
     for frame in every:
         if frame.function in _SERVERS:
             return _SERVERS[frame.function]
-    stack = without_own(every)
+    stack = [frame for frame in without_own(every) if not frame.file.startswith("trio/_core/")]
     return stack[-1].function if stack else "its first step"
 
 

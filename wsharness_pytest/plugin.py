@@ -240,7 +240,7 @@ def pytest_runtest_makereport(
     if call.excinfo is not None:
         reporting.hide_own_frames()
     report = yield
-    if report.failed and (call.when == "call" or harnesses):
+    if report.failed and "wsharness" in sys.modules and (call.when == "call" or harnesses):
         simulated = item.get_closest_marker("simulated") is not None and call.when != "setup"
         rerun = reporting.rerun_line(item, settings_of(item)) if simulated else ""
         reporting.add_sections(report, harnesses, item.stash.get(LOG, None), rerun)

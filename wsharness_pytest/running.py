@@ -105,12 +105,12 @@ async def close(harnesses: "list[Harness]", primary: BaseException | None) -> No
     for harness in reversed(harnesses):
         try:
             await harness.aclose(first)
+            _warn_of_leaks(harness)  # which raises, where warnings are errors
         except Exception as error:  # noqa: BLE001 (raised below, or told as a note)
             if first is None:
                 first = error
             elif error is not first:
                 first.add_note(f"also, as the harness ended: {type(error).__name__}: {error}")
-        _warn_of_leaks(harness)
     if first is not None and primary is None:
         raise first
 
