@@ -69,7 +69,7 @@ class Growth:
         if step.verb is Verb.CONNECT:
             self._connects[step.client] += 1
             if self._connects[step.client] in self._checkpoints:
-                self._coming.append(self._look(self._coming))
+                self._coming.append(self._look(self._coming[-1] if self._coming else NOTHING))
         if self._last is Verb.PAUSE and self._queued:
             self._note_queue()
         self._follow(step)
@@ -92,7 +92,7 @@ class Growth:
             self._note_queue()
             self._note_queues()
         if self._coming:
-            self._coming.append(self._look(self._coming))
+            self._coming.append(self._look(self._coming[-1]))
             self._note_coming()
 
     def close(self) -> None:
@@ -100,12 +100,12 @@ class Growth:
         if self._looked:
             gc.unfreeze()
 
-    def _look(self, before: Sequence[Sizes]) -> Sizes:
+    def _look(self, known: Sizes) -> Sizes:
         self._looked = True
-        return sizes(before[-1] if before else NOTHING)
+        return sizes(known)
 
     def _note_queue(self) -> None:
-        self._queued.append((self._sent, self._look([found for _, found in self._queued])))
+        self._queued.append((self._sent, self._look(self._queued[-1][1] if self._queued else NOTHING)))
 
     def _note_blocked(self, client: str) -> None:
         """Where the app waits to send to a client that does not read."""
@@ -119,27 +119,14 @@ class Growth:
         marks, self._queued = self._queued, []
         if len(marks) < 4:  # noqa: PLR2004 (at the stall, twice during it, after it)
             return
-        sent = [count for count, _ in marks[:3]]
-        least = max(LEAST, 0.9 * (sent[1] - sent[0]), 0.9 * (sent[2] - sent[1]))
-        grown = []
-        for key, (length, container) in marks[2][1].items():
-            lengths = [_length(mark, key) for _, mark in marks[:3]]
-            if all(later - earlier >= least for earlier, later in pairwise(lengths)) and len(container) < lengths[1]:
-                grown.append((container, length))
+        sent, grown = marks[2][0], _queues(marks)
         marks.clear()  # or it would be named as what holds them
-        self._note_growth("queue grew", grown, {"connection": self._stalled, "messages": sent[-1]})
+        self._note_growth("queue grew", grown, {"connection": self._stalled, "messages": sent})
 
     def _note_coming(self) -> None:
         """What grew by as much from each quarter of the connections to the next, and stayed."""
         marks, self._coming = self._coming, []
-        quarter = self._most // 4
-        grown = []
-        for key, (length, container) in marks[-2].items():
-            lengths = [_length(mark, key) for mark in marks[:-1]]
-            steps = {later - earlier for earlier, later in pairwise(lengths)}
-            each = min(steps) / quarter if len(steps) == 1 else 0
-            if each >= 1 and each % 1 == 0 and _length(marks[-1], key) >= length:
-                grown.append((container, length))
+        grown = _comings(marks, self._most // 4)
         marks.clear()
         self._note_growth("grows", grown, {"connections": self._most})
 
@@ -153,6 +140,28 @@ class Growth:
             if not path.startswith(INSIDE):
                 holder = f"a {type(container).__name__}, {path}"
                 self._harness.note("", Fact(kind, holder, data={**data, "holder": holder, "length": length}))
+
+
+def _queues(marks: Sequence[tuple[int, Sizes]]) -> list[tuple[Any, int]]:
+    sent = [count for count, _ in marks[:3]]
+    least = max(LEAST, 0.9 * (sent[1] - sent[0]), 0.9 * (sent[2] - sent[1]))
+    grown = []
+    for key, (length, container) in marks[2][1].items():
+        lengths = [_length(mark, key) for _, mark in marks[:3]]
+        if all(later - earlier >= least for earlier, later in pairwise(lengths)) and len(container) < lengths[1]:
+            grown.append((container, length))
+    return grown
+
+
+def _comings(marks: Sequence[Sizes], quarter: int) -> list[tuple[Any, int]]:
+    grown = []
+    for key, (length, container) in marks[-2].items():
+        lengths = [_length(mark, key) for mark in marks[:-1]]
+        steps = {later - earlier for earlier, later in pairwise(lengths)}
+        each = min(steps) / quarter if len(steps) == 1 else 0
+        if each >= 1 and each % 1 == 0 and _length(marks[-1], key) >= length:
+            grown.append((container, length))
+    return grown
 
 
 def _length(sizes: Sizes, key: int) -> int:
