@@ -468,3 +468,30 @@ async def test_what_the_client_ended_itself_is_not_called_the_servers_doing():
         with pytest.raises(ConnectionClosed) as closed:
             await client.expect("x")
     assert closed.value.__notes__[0] == "client 'alice' itself has closed; expect before that, or reconnect()"
+
+
+async def test_who_waits_while_it_does_not_read_is_told_so():
+    async with harness() as ws:
+        client = await ws.connect("/", name="alice")
+        client.stall()
+        await client.send({"say": ["hi"]})
+        with pytest.raises(
+            ExpectationError, match=r"no message came; it reads nothing since its stall\(\): resume\(\)"
+        ):
+            await client.expect("hi", within=0.01)
+        client.resume()
+        await client.expect("hi")
+        client.stall()
+        await client.reconnect()
+        with pytest.raises(ExpectationError, match=r"no message came\n"):
+            await client.expect("hi", within=0.01)
+
+
+async def test_a_close_reason_is_not_taken_for_its_code():
+    async with harness() as ws:
+        client = await told(ws, close=4000, reason="bye")
+        with pytest.raises(
+            UsageError, match=r"close code, such as 1000; got 'bye'; write expect_close\(reason='bye'\)"
+        ):
+            await client.expect_close("bye")
+        assert (await client.expect_close(reason="bye")).code == 4000

@@ -108,6 +108,7 @@ class Client:
         "_inbox",
         "_left",
         "_runtime",
+        "_stalled",
         "_waits_for",
         "accepted",
         "ended",
@@ -138,6 +139,7 @@ class Client:
         self._changed = self._runtime.signal()
         self._connection: Connection | None = None
         self._left: str | None = None
+        self._stalled = False
         self._waits_for: tuple[Any, str] | None = None  # a pattern, and the kind of message it is for
 
     def __repr__(self) -> str:
@@ -192,6 +194,7 @@ class Client:
             self._connection.on_event = _ignore  # what an old connection still says is nobody's business
         self._inbox = _EMPTY
         self.accepted = self.ended = self._left = None
+        self._stalled = False
         if overrides:
             self.request = self.request.but(**overrides)  # and from now on
         self._connection = self._host.open(self)
@@ -323,12 +326,14 @@ class Client:
         """Stop reading: what the server sends piles up until its sends block; `full`: its buffers are full already."""
         self._host.need_running("stall")
         self.connection.stall()
+        self._stalled = True
         if full:
             self.connection.fill()
 
     def resume(self) -> None:
         """Go on reading."""
         self._host.need_running("resume")
+        self._stalled = False
         self.connection.resume()
 
     # Expecting
@@ -431,6 +436,8 @@ class Client:
 
     async def expect_close(self, code: Any = ANY, reason: Any = ANY, *, within: float | None = None) -> Closed | Lost:
         """Expect that the server ends the connection; `code` 1006 expects that it is lost."""
+        if isinstance(code, str):
+            raise UsageError(f"expected a close code, such as 1000; got {code!r}; write expect_close(reason={code!r})")
         wanted = "a close" if code is ANY else f"a close with {_describe_code(code)}"
         event = await self._next(within, ANY, wanted)
         if isinstance(event, Message):
@@ -484,6 +491,7 @@ class Client:
         self._raise_app_error()
         skipped = came() if came is not None else ""
         nothing = f"no other message came {skipped}" if skipped else "no message came"
+        nothing += "; it reads nothing since its stall(): resume() it before" if self._stalled else ""
         shown = limit if shown is None else shown
         raise self._failed(f"expected {self._expected(pattern, kind)} within {round(shown, 3):g} s; {nothing}")
 
