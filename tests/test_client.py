@@ -476,7 +476,7 @@ async def test_who_waits_while_it_does_not_read_is_told_so():
         client.stall()
         await client.send({"say": ["hi"]})
         with pytest.raises(
-            ExpectationError, match=r"no message came; it reads nothing since its stall\(\): resume\(\)"
+            ExpectationError, match=r"no message came; it has not read since stall\(\): resume\(\) first"
         ):
             await client.expect("hi", within=0.01)
         client.resume()

@@ -491,7 +491,7 @@ class Client:
         self._raise_app_error()
         skipped = came() if came is not None else ""
         nothing = f"no other message came {skipped}" if skipped else "no message came"
-        nothing += "; it reads nothing since its stall(): resume() it before" if self._stalled else ""
+        nothing += "; it has not read since stall(): resume() first" if self._stalled else ""
         shown = limit if shown is None else shown
         raise self._failed(f"expected {self._expected(pattern, kind)} within {round(shown, 3):g} s; {nothing}")
 
