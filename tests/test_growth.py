@@ -5,6 +5,7 @@ import queue
 import weakref
 
 import pytest
+from quart import Quart, websocket
 
 from tests.bugs import load
 from wsharness import checks, conversations, simulate
@@ -165,3 +166,23 @@ async def complains(scope, receive, send):
 def test_what_is_logged_is_no_state_of_the_app(monkeypatch):
     monkeypatch.setattr(logging.root, "handlers", [logging.handlers.QueueHandler(queue.Queue())])
     assert codes(run(complains, longest(COMINGS))) == set()
+
+
+def test_what_a_framework_keeps_unread_while_a_handler_waits_is_not_the_apps():
+    app, members = Quart("app"), []
+
+    @app.websocket("/ws")
+    async def room():
+        send = websocket._get_current_object().send
+        members.append(send)
+        try:
+            while True:
+                text = await websocket.receive()
+                for member in members:
+                    await member(text)
+        finally:
+            members.remove(send)
+
+    result = run(app, longest(SLOW_READER))
+    assert not list(result.transcript.facts("queue grew"))
+    assert "WSH301" in codes(result)

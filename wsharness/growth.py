@@ -11,6 +11,7 @@ from wsharness import probes
 from wsharness.harness import Harness
 from wsharness.holders import path_to
 from wsharness.scenario.model import Scenario, Step, Verb
+from wsharness.stopping import is_users
 from wsharness.transcript import Fact
 
 CONTAINERS = (list, dict, set, deque)
@@ -132,9 +133,10 @@ class Growth:
 
     def _note_growth(self, kind: str, grown: list[tuple[Any, int]], data: dict[str, Any]) -> None:
         gc.unfreeze()  # or what is frozen would not be named as holders
+        readers = _readers()
         while grown:
             container, length = grown.pop()
-            if _is_ours(container):
+            if _is_ours(container) or _is_held(container, readers):
                 continue
             path = path_to(container, self._harness.app)
             if not path.startswith(INSIDE):
@@ -182,6 +184,23 @@ def _frames(awaitable: Any) -> Iterator[Any]:
         if frame is not None:
             yield frame
         awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
+
+
+def _readers() -> list[Any]:
+    """What of a framework calls `receive`: it may keep messages until a handler that waits elsewhere reads them."""
+    readers = []
+    for task in asyncio.all_tasks():
+        for caller, called in pairwise(_frames(task.get_coro())):
+            if called.f_code.co_qualname == "Channel.receive" and not is_users(caller.f_code.co_filename):
+                readers.append(caller.f_locals.get("self"))
+    return [one for one in readers if one is not None]
+
+
+def _is_held(container: Any, owners: Sequence[Any]) -> bool:
+    """Whether one of the owners has the container, or a queue around it, as an attribute."""
+    attributes = [held for owner in owners for held in getattr(owner, "__dict__", {}).values()]
+    inside = [inner for held in attributes for inner in getattr(held, "__dict__", {}).values()]
+    return any(container is one for one in (*attributes, *inside))
 
 
 def _is_ours(container: Any) -> bool:
