@@ -11,7 +11,7 @@ from wsharness.asgi import App, LifespanMode
 from wsharness.errors import UsageError
 from wsharness.harness import GRACE, Harness
 from wsharness.profiles import Profile
-from wsharness.simulation import note_loop_error, note_stopped
+from wsharness.simulation import note_failed_tasks, note_loop_error, note_stopped
 from wsharness.stopping import SimulationStopped
 from wsharness.sync import SyncClient, SyncHarness
 from wsharness.transcript import Direction, Progress, Transcript
@@ -120,6 +120,7 @@ class WebSocketMachine(RuleBasedStateMachine):
             return
         try:
             self.run(self._harness.finish())
+            note_failed_tasks(self._harness, self._runner.loop)
         finally:
             self.close()
         self._harness.check()

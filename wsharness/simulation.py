@@ -169,7 +169,7 @@ class _World:
         finally:
             if self._loop.outcome is None:  # else what happens from here on is not the app's doing
                 await harness.finish()
-                self._look_at_tasks()
+                note_failed_tasks(self.harness, self._loop)
                 await self._look_at_memory()
 
     @property
@@ -227,12 +227,6 @@ class _World:
         """Whose connection a task serves, as far as that shows: a framework may have made it for the handler."""
         here = [client.connection.name for client in self.harness.clients if client.state == "connected"]
         return next((name for name in here if task.get_name() == f"app {name}"), here[-1] if here else "")
-
-    def _look_at_tasks(self) -> None:
-        """A task that failed and that something holds is never collected: asyncio would not tell of it."""
-        for task in self._loop.failed():
-            context = {"message": NEVER_RETRIEVED, "exception": task.exception(), "future": task}
-            note_loop_error(self.harness, context)
 
     async def _look_at_memory(self) -> None:
         if not self._memory:
@@ -292,3 +286,9 @@ def note_loop_error(harness: Harness, context: dict[str, Any]) -> None:
     message = f"{name.rpartition('.')[2]}: {error}"
     data = {"exception": name, "refused": probes.refused(error)}
     harness.note("", Fact("never retrieved", message, probes.stack_of_error(error), data))
+
+
+def note_failed_tasks(harness: Harness, loop: VirtualTimeLoop) -> None:
+    """A task that failed and that something holds is not collected in time: asyncio would not tell of it."""
+    for task in loop.failed():
+        note_loop_error(harness, {"message": NEVER_RETRIEVED, "exception": task.exception(), "future": task})
