@@ -78,3 +78,19 @@ async def test_an_end_without_an_answer_is_told():
     with pytest.raises(wsharness.TargetError, match="ended without lifespan.startup.complete"):
         async with Harness(app, lifespan="on"):
             pass
+
+
+async def test_an_app_that_never_looks_at_its_scope_goes_without_a_lifespan():
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "text": "hi"})
+
+    async with Harness(app) as ws:
+        client = await ws.connect("/")
+        await client.send("x")
+        await client.expect("hi")
+    with pytest.raises(wsharness.TargetError, match=r"startup raised .* the lifespan, .*; got 'websocket.accept'"):
+        async with Harness(app, lifespan="on"):
+            pass

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from wsharness.asgi import App, ASGIEvent, LifespanMode
+from wsharness.endpoint import UnexpectedMessageError
 from wsharness.errors import BusyLoop, TargetError
 from wsharness.interrupts import ENDS_PROCESS, is_ctrl_c
 from wsharness.runtime import Job, Runtime
 
+ANSWERS = tuple(f"lifespan.{phase}.{end}" for phase in ("startup", "shutdown") for end in ("complete", "failed"))
 WITHOUT_LIFESPAN = "to go without it, pass lifespan='off' or --lifespan off"
 LIFESPAN_LIMIT = 10.0  # seconds of the loop's time for each of startup and shutdown
 
@@ -92,5 +94,10 @@ class Lifespan:
         return self._events.pop(0)
 
     async def _send(self, event: ASGIEvent) -> None:
+        kind = event.get("type")
+        if kind not in ANSWERS:  # so an app that never looks at its scope's type goes on without a lifespan
+            raise UnexpectedMessageError(
+                f"expected an ASGI event of the lifespan, {' or '.join(ANSWERS)}; got {kind!r}"
+            )
         self._answers.append(event)
         self._changed.wake()
