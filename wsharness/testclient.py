@@ -259,7 +259,7 @@ class TestClient(_TestClient):
         if not callable(app):
             raise UsageError(f"expected an ASGI app, a callable; got {app!r}")
         super().__init__(app, *args, **kwargs)
-        self.websocket_timeout = seconds(timeout, "timeout")
+        self.websocket_timeout: float = seconds(timeout, "timeout")
         self._profile = get_profile(profile or "uvicorn") if strict else None
         self._entered: Portal | None = None
         self._shared = SharedPortal(self._open_portal)

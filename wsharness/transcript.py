@@ -7,7 +7,7 @@ from enum import Enum
 from functools import partial
 from itertools import chain
 from threading import Lock
-from typing import Any, NamedTuple, TypeAlias, overload
+from typing import Any, ClassVar, NamedTuple, TypeAlias, overload
 
 from wsharness.asgi import ASGIEvent
 from wsharness.events import ClientEvent, value
@@ -158,7 +158,7 @@ class Transcript(MutableSequence[Record]):
     def __eq__(self, other: object) -> bool:
         return self._all() == (other._all() if isinstance(other, Transcript) else other)
 
-    __hash__ = None  # type: ignore[assignment]  # it grows
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it grows
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._all()!r})"
