@@ -584,3 +584,11 @@ async def test_the_disk_may_be_forbidden_on_the_loop(monkeypatch):
             await client.send("x")
             await client.expect()
     probes.place.cache_clear()
+
+
+async def test_a_crowd_leaves_in_turns_so_that_it_does_not_look_like_a_busy_loop(monkeypatch):
+    monkeypatch.setattr("wsharness.harness.AT_ONCE", 2)
+    async with Harness(echo, lifespan="off") as ws:
+        await ws.connect_many(4, "/")
+    happened = [(record.client, type(record.event).__name__) for record in ws.transcript]
+    assert happened.index(("client1", "Closed")) < happened.index(("client3", "Leave"))

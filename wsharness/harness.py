@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 CLOSE_TIMEOUT = 10.0  # seconds a client waits for the answer to its close, as the websockets library does
 TAIL = 12  # steps shown in an error
-AT_ONCE = 1_000  # clients that connect in one turn of the loop: more would look like a busy loop
+AT_ONCE = 1_000  # clients that connect or leave in one turn of the loop: more would look like a busy loop
 SHOWN = 6  # clients shown in an error
 DEPLOYED = "deployed"  # the profile of a server that is none of ours
 GRACE = 60.0  # virtual seconds a handler gets to end after its client left: they cost nothing
@@ -453,8 +453,10 @@ class Harness(AsyncOnly):
         assert self._server is not None
         with self._watching:
             self._closed = True
-            for client in self.clients:
+            for number, client in enumerate(self.clients, 1):
                 await (client.drop() if self.is_deployed and client.state == "connecting" else client.close())
+                if number % AT_ONCE == 0:
+                    await self.runtime.turn()
             self._left = True
             await self._wait_for_ends()
             for served in list(self._served.values()):
