@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ from wsharness import probes
 from wsharness.harness import Harness
 from wsharness.holders import path_to
 from wsharness.scenario.model import Scenario, Step, Verb
-from wsharness.stopping import is_users
+from wsharness.stopping import frames, is_users
 from wsharness.transcript import Fact
 
 CONTAINERS = (list, dict, set, deque)
@@ -174,23 +174,15 @@ def _sends_to(coroutine: Any, client: str) -> bool:
     """Whether a coroutine waits in the harness's send to that client."""
     return any(
         frame.f_code.co_qualname == "Channel.send" and getattr(frame.f_locals.get("self"), "name", None) == client
-        for frame in _frames(coroutine)
+        for frame in frames(coroutine)
     )
-
-
-def _frames(awaitable: Any) -> Iterator[Any]:
-    while awaitable is not None:
-        frame = getattr(awaitable, "cr_frame", None) or getattr(awaitable, "gi_frame", None)
-        if frame is not None:
-            yield frame
-        awaitable = getattr(awaitable, "cr_await", None) or getattr(awaitable, "gi_yieldfrom", None)
 
 
 def _readers() -> list[Any]:
     """What of a framework calls `receive`: it may keep messages until a handler that waits elsewhere reads them."""
     readers = []
     for task in asyncio.all_tasks():
-        for caller, called in pairwise(_frames(task.get_coro())):
+        for caller, called in pairwise(frames(task.get_coro())):
             if called.f_code.co_qualname == "Channel.receive" and not is_users(caller.f_code.co_filename):
                 readers.append(caller.f_locals.get("self"))
     return [one for one in readers if one is not None]

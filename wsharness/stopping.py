@@ -77,10 +77,15 @@ class ProcessEnded(SimulationStopped):
 
 def suspended(awaitable: Any) -> Iterator[Place]:
     """Where a coroutine is suspended, from the outermost await to the innermost."""
+    return ((frame.f_code, frame.f_lineno) for frame in frames(awaitable))
+
+
+def frames(awaitable: Any) -> Iterator[FrameType]:
+    """The frames in which a coroutine is suspended, from the outermost await to the innermost."""
     for _ in range(MAX_DEPTH):
         frame = next((f for name in FRAMES if (f := getattr(awaitable, name, None)) is not None), None)
         if frame is not None:
-            yield frame.f_code, frame.f_lineno
+            yield frame
         awaitable = next((a for name in AWAITED if (a := getattr(awaitable, name, None)) is not None), None)
         if type(awaitable).__name__ in OPAQUE:
             awaitable = next((one for one in gc.get_referents(awaitable) if _has_frame(one)), None)
